@@ -1,0 +1,172 @@
+import { z } from 'zod';
+
+export const stepKinds = [
+  'model',
+  'tool',
+  'ask',
+  'guidance',
+  'phase',
+  'compaction',
+  'check',
+  'note',
+] as const;
+export type StepKind = (typeof stepKinds)[number];
+export const stepStatuses = ['intended', 'done', 'failed', 'in_doubt'] as const;
+export type StepStatus = (typeof stepStatuses)[number];
+
+/** Why a model or tool call failed; decides whether it is tried again. */
+export const errorClasses = [
+  'rate_limited',
+  'overloaded',
+  'timeout',
+  'network',
+  'stream_broken',
+  'server_error',
+  'authentication',
+  'no_credit',
+  'invalid_request',
+  'unknown_model',
+  'context_overflow',
+  'refused',
+  'recording_mismatch',
+  'invalid_arguments',
+  'unknown_tool',
+  'denied',
+  'tool_failed',
+  'loop',
+  'interrupted',
+] as const;
+export type ErrorClass = (typeof errorClasses)[number];
+
+/** What a tool call may touch: decides what a crash in its middle means. */
+export type Effect = 'read' | 'workspace' | 'external';
+
+/** Tokens of one model call. `cachedInput` is the part of `input` that was read from the provider's cache. */
+export const usage = z.object({
+  input: z.number().int().nonnegative(),
+  cachedInput: z.number().int().nonnegative(),
+  output: z.number().int().nonnegative(),
+});
+export type Usage = z.infer<typeof usage>;
+
+export interface ToolCall {
+  /** The provider's identifier of the call; the result must carry the same. */
+  id: string;
+  name: string;
+  /** The arguments as the model wrote them: JSON text, perhaps malformed. */
+  argumentsText: string;
+}
+
+export interface ModelIntent {
+  phase: string;
+  model: string;
+  /** SHA-256 of the request; the request itself is rebuilt from the steps. */
+  promptHash: string;
+  /** The request was built from the steps before this sequence number. */
+  builtFromSteps: number;
+  attempt: number;
+}
+export interface ModelResult {
+  text: string;
+  toolCalls: ToolCall[];
+  finishReason: 'stop' | 'tool_calls' | 'length' | 'refused' | 'other';
+}
+export interface ToolIntent {
+  callId: string;
+  /** The model step that asked for the call. */
+  modelSeq: number;
+  name: string;
+  input: unknown;
+  effect: Effect;
+}
+export interface ToolResult {
+  ok: boolean;
+  /** What the model reads. */
+  output: string;
+  /** Whole output, where `output` is an extract. */
+  artifact?: string;
+  diff?: string;
+  exitCode?: number | null;
+}
+export interface AskIntent {
+  askId: string;
+  kind: 'approval' | 'clarification' | 'proposal';
+  question: string;
+  /** The tool call that waits for the answer, if one does. */
+  callId?: string;
+}
+export interface AskResult {
+  decision: 'approve' | 'deny' | 'answer' | 'expired' | 'withdrawn';
+  answer: string;
+  by: string;
+}
+export interface GuidanceIntent {
+  text: string;
+  /** A principal's name, or `control-plane` for red checks and the like. */
+  from: string;
+}
+export interface PhaseIntent {
+  phase: string;
+  action: 'enter' | 'finish';
+  summary?: string;
+}
+export interface CheckIntent {
+  command: string;
+  commit: string;
+  /** `setup` prepares; `base` and `change` are where the check ran; `pinned` is the change under the base's tests. */
+  where: 'setup' | 'base' | 'change' | 'pinned';
+}
+export interface CheckResult {
+  exitCode: number | null;
+  outcome: 'passed' | 'failed' | 'timed_out' | 'out_of_memory' | 'refused';
+  durationMs: number;
+  setupKey: string;
+  excerpt: string;
+  artifact?: string;
+}
+export interface NoteIntent {
+  text: string;
+}
+
+export interface StepError {
+  class: ErrorClass;
+  message: string;
+  retryAfterMs?: number;
+}
+
+interface StepOf<K extends StepKind, I, R> {
+  runId: string;
+  seq: number;
+  kind: K;
+  /** The tool, phase, model or check, for lists. */
+  name: string;
+  status: StepStatus;
+  intent: I;
+  result: R | null;
+  error: StepError | null;
+  usage: Usage | null;
+  /** Price in millionths of a US dollar. */
+  costMicros: number | null;
+  /** The workspace's snapshot taken at the intent. */
+  snapshot: string | null;
+  startedAt: string;
+  endedAt: string | null;
+}
+
+export type ModelStep = StepOf<'model', ModelIntent, ModelResult>;
+export type ToolStep = StepOf<'tool', ToolIntent, ToolResult>;
+export type AskStep = StepOf<'ask', AskIntent, AskResult>;
+export type GuidanceStep = StepOf<'guidance', GuidanceIntent, null>;
+export type PhaseStep = StepOf<'phase', PhaseIntent, Record<string, unknown>>;
+export type CheckStep = StepOf<'check', CheckIntent, CheckResult>;
+export type NoteStep = StepOf<'note', NoteIntent, null>;
+export type CompactionStep = StepOf<'compaction', { text: string }, null>;
+export type Step =
+  | ModelStep
+  | ToolStep
+  | AskStep
+  | GuidanceStep
+  | PhaseStep
+  | CheckStep
+  | NoteStep
+  | CompactionStep;

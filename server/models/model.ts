@@ -1,0 +1,89 @@
+import type { ErrorClass, ModelResult, Usage } from '../../contract/steps.ts';
+
+/** A tool as a model sees it: the shape of an MCP tool definition. */
+export interface ToolDefinition {
+  name: string;
+  description: string;
+  /** JSON Schema of the arguments. */
+  inputSchema: Record<string, unknown>;
+}
+
+export type Message =
+  | { role: 'user'; text: string }
+  | { role: 'assistant'; text: string; toolCalls: { id: string; name: string; argumentsText: string }[] }
+  | { role: 'tool'; results: { callId: string; name: string; output: string; failed: boolean }[] };
+
+export interface ModelRequest {
+  /** `provider/name`, such as `anthropic/claude-sonnet-4-5` or `recorded/sample-task`. */
+  model: string;
+  system: string;
+  messages: Message[];
+  tools: ToolDefinition[];
+  maxOutputTokens: number;
+}
+
+export interface ModelAnswer extends ModelResult {
+  usage: Usage;
+}
+
+/** A failed call. `usage` is what the provider reported before it failed, if it did. */
+export class ModelError extends Error {
+  readonly class: ErrorClass;
+  readonly retryAfterMs: number | undefined;
+  readonly usage: Usage | undefined;
+
+  constructor(
+    errorClass: ErrorClass,
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined; usage?: Usage | undefined } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = 'ModelError';
+    this.class = errorClass;
+    this.retryAfterMs = options.retryAfterMs;
+    this.usage = options.usage;
+  }
+}
+
+/** Price in millionths of a US dollar for a million tokens. */
+export interface Price {
+  input: number;
+  cachedInput: number;
+  output: number;
+}
+
+export interface ModelDescription {
+  model: string;
+  /** True where answers are replayed from a recording; shown wherever the model is named. */
+  recording: boolean;
+  contextTokens: number;
+  maxOutputTokens: number;
+  price: Price;
+}
+
+export interface Models {
+  /** @throws AppError `unprocessable` naming the models there are */
+  describe(model: string): ModelDescription;
+  /**
+   * One call, streamed; never retried here.
+   * @throws ModelError for every failure of the provider; the signal's reason when aborted
+   */
+  call(
+    request: ModelRequest,
+    options: { signal: AbortSignal; onText: (text: string) => void },
+  ): Promise<ModelAnswer>;
+}
+
+/** The highest this request can use: input is bounded by its bytes, since a token has at least one. */
+export function highestUsage(request: ModelRequest): Usage {
+  const bytes = Buffer.byteLength(JSON.stringify([request.system, request.messages, request.tools]));
+  return { input: bytes, cachedInput: 0, output: request.maxOutputTokens };
+}
+
+/** Price of a usage in millionths of a dollar, rounded up. */
+export function priceOf(usage: Usage, price: Price): number {
+  const fresh = usage.input - usage.cachedInput;
+  return Math.ceil(
+    (fresh * price.input + usage.cachedInput * price.cachedInput + usage.output * price.output) / 1e6,
+  );
+}
