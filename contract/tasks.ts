@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { runView } from './runs.ts';
+import { waiting } from './waiting.ts';
+
+export const taskStatuses = [
+  'pending',
+  'in_progress',
+  'blocked',
+  'in_review',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
+export const taskStatus = z.enum(taskStatuses);
+export type TaskStatus = z.infer<typeof taskStatus>;
+
+const priorityAliases: Record<string, string> = { P0: 'critical', P1: 'high', P2: 'medium', P3: 'low' };
+export const priority = z
+  .string()
+  .transform((value) => priorityAliases[value.toUpperCase()] ?? value)
+  .pipe(z.enum(['low', 'medium', 'high', 'critical']));
+
+const commandLine = z.string().trim().min(1).max(2_000);
+
+export const createTaskBody = z.strictObject({
+  /** What is wanted, in words; the agent reads it as its task. */
+  instructions: z.string().trim().min(1).max(100_000),
+  title: z.string().trim().min(1).max(200).optional(),
+  /** An absolute path on the server's machine, or a file:, http: or https: URL. */
+  repository: z.string().trim().min(1).max(4_096),
+  branch: z.string().trim().min(1).max(250).optional(),
+  /** Shell lines that must pass; discovered in the repository where there are none. */
+  checks: z.array(commandLine).max(20).optional(),
+  /** Shell lines that prepare dependencies; discovered from lockfiles where there are none. */
+  setup: z.array(commandLine).max(20).optional(),
+  agent: z.string().min(1).max(100).optional(),
+  model: z.string().min(1).max(200).optional(),
+  priority: priority.optional(),
+  budget: z
+    .strictObject({
+      usd: z.number().positive().max(100_000).optional(),
+      tokens: z.number().int().positive().optional(),
+    })
+    .optional(),
+});
+export type CreateTaskBody = z.infer<typeof createTaskBody>;
+
+export const taskView = z.object({
+  id: z.string(),
+  projectId: z.string(),
+  repository: z.string(),
+  branch: z.string().nullable(),
+  title: z.string(),
+  instructions: z.string(),
+  priority: z.enum(['low', 'medium', 'high', 'critical']),
+  status: taskStatus,
+  waiting: waiting.nullable(),
+  checks: z.array(z.string()).nullable(),
+  setup: z.array(z.string()).nullable(),
+  createdBy: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+export type TaskView = z.infer<typeof taskView>;
+
+export const createdTask = z.object({ task: taskView, run: runView });
+export type CreatedTask = z.infer<typeof createdTask>;
