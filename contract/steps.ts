@@ -91,9 +91,14 @@ export interface ToolResult {
 export interface AskIntent {
   askId: string;
   kind: 'approval' | 'clarification' | 'proposal';
+  /** What the answer decides: a tool call, the agent's own question, or how a run in trouble goes on. */
+  about: 'tool' | 'question' | 'model' | 'budget' | 'loop' | 'checks';
   question: string;
   /** The tool call that waits for the answer, if one does. */
   callId?: string;
+  modelSeq?: number;
+  /** The workspace's tree that an approval is bound to. */
+  tree?: string;
 }
 export interface AskResult {
   decision: 'approve' | 'deny' | 'answer' | 'expired' | 'withdrawn';
@@ -105,10 +110,9 @@ export interface GuidanceIntent {
   /** A principal's name, or `control-plane` for red checks and the like. */
   from: string;
 }
+/** A phase begins. `prepare` is the control plane's own; the others are the playbook's. */
 export interface PhaseIntent {
   phase: string;
-  action: 'enter' | 'finish';
-  summary?: string;
 }
 export interface CheckIntent {
   command: string;
@@ -126,6 +130,8 @@ export interface CheckResult {
 }
 export interface NoteIntent {
   text: string;
+  callId?: string;
+  modelSeq?: number;
 }
 
 export interface StepError {

@@ -73,6 +73,9 @@ CREATE TABLE runs (
   lease_token   bigint NOT NULL DEFAULT 0,
   lease_seconds integer NOT NULL DEFAULT 15,
   heartbeat     bigint NOT NULL DEFAULT 0,
+  -- Workers that died or threw on this run without a step of progress between; too many end it.
+  failures      integer NOT NULL DEFAULT 0,
+  failed_at_seq integer NOT NULL DEFAULT 0,
   created_at    timestamptz NOT NULL DEFAULT now(),
   started_at    timestamptz,
   ended_at      timestamptz,
@@ -206,6 +209,8 @@ CREATE TABLE workers (
   id         text PRIMARY KEY,
   host       text NOT NULL,
   pid        integer NOT NULL,
+  -- Boot, pid namespace, pid and start time: tells on the same machine whether the process still lives.
+  process    text NOT NULL,
   sandbox    text NOT NULL,
   heartbeat  bigint NOT NULL DEFAULT 0,
   started_at timestamptz NOT NULL DEFAULT now()

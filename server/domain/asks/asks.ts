@@ -1,0 +1,153 @@
+import type { AskView, DecideAskBody } from '../../../contract/asks.ts';
+import type { Database, Queryable, Transaction } from '../../database/database.ts';
+import { empty, sql } from '../../database/sql.ts';
+import { AppError } from '../../errors.ts';
+import { appendEvents, type NewEvent } from '../../events/append.ts';
+import { wakeRun } from '../../runs/lease.ts';
+import { setTimer } from '../../runs/timers.ts';
+import type { Actor } from '../actor.ts';
+
+export interface NewAsk {
+  id: string;
+  runId: string;
+  taskId: string;
+  kind: AskView['kind'];
+  question: string;
+  detail: Record<string, unknown>;
+  actionHash: string;
+  owner: string;
+  deadlineAt: number;
+  defaultDecision: 'approve' | 'deny';
+  actor: string;
+}
+
+const columns = sql`id, run_id AS "runId", task_id AS "taskId", kind, question, detail, action_hash AS "actionHash", owner,
+  deadline, default_decision AS "defaultDecision", status, decision, answer, decided_by AS "decidedBy",
+  created_at AS "createdAt"`;
+
+/** Opens an ask with its deadline, in the transaction of the step that waits for it. */
+export async function openAsk(transaction: Transaction, ask: NewAsk): Promise<void> {
+  await transaction.many(
+    sql`INSERT INTO asks (id, run_id, task_id, kind, question, detail, action_hash, owner, deadline, default_decision, status)
+        VALUES (${ask.id}, ${ask.runId}, ${ask.taskId}, ${ask.kind}, ${ask.question}, ${JSON.stringify(ask.detail)}::jsonb,
+          ${ask.actionHash}, ${ask.owner}, ${new Date(ask.deadlineAt).toISOString()}::timestamptz,
+          ${ask.defaultDecision}, 'open')`,
+  );
+  await setTimer(transaction, { kind: 'ask.deadline', ref: ask.id, dueAt: ask.deadlineAt });
+  await appendEvents(transaction, [
+    askEvent('ask.opened', ask, ask.actor, { kind: ask.kind, question: ask.question, owner: ask.owner }),
+  ]);
+}
+
+export async function findAsk(database: Queryable, id: string): Promise<AskView | undefined> {
+  return database.maybe<AskView>(sql`SELECT ${columns} FROM asks WHERE id = ${id}`);
+}
+
+export async function listAsks(
+  database: Queryable,
+  filter: { status?: AskView['status'] | undefined; limit: number },
+): Promise<AskView[]> {
+  return database.many<AskView>(
+    sql`SELECT ${columns} FROM asks ${filter.status === undefined ? empty : sql`WHERE status = ${filter.status}`}
+        ORDER BY created_at DESC LIMIT ${filter.limit}`,
+  );
+}
+
+/**
+ * Decides an ask: the first decision holds, and wakes the run. The same decision again is answered alike.
+ * @throws AppError not_found, already_decided, conflict (another action), forbidden
+ */
+export async function decideAsk(
+  database: Database,
+  actor: Actor,
+  id: string,
+  decision: DecideAskBody,
+  now: number,
+): Promise<AskView> {
+  if (actor.role !== 'admin' && actor.role !== 'operator') {
+    throw new AppError('forbidden', 'only operators and admins decide asks');
+  }
+  return database.transaction('asks.decide', async (transaction) => {
+    const ask = await transaction.maybe<AskView>(
+      sql`SELECT ${columns} FROM asks WHERE id = ${id} FOR UPDATE`,
+    );
+    if (ask === undefined)
+      throw new AppError('not_found', `there is no ask ${id}; list them with \`mission status\``);
+    if (decision.actionHash !== undefined && decision.actionHash !== ask.actionHash) {
+      throw new AppError(
+        'conflict',
+        'the ask is about another action than the one you saw; look at it again',
+      );
+    }
+    if (ask.status !== 'open') {
+      if (
+        ask.decision === decision.decision &&
+        ask.answer === decision.answer &&
+        ask.decidedBy === actor.name
+      )
+        return ask;
+      const how = ask.decision === null ? ask.status : `${ask.decision} by ${ask.decidedBy}`;
+      throw new AppError('already_decided', `the ask was already decided: ${how}`);
+    }
+    await refuseWrongKind(ask, decision);
+    const decided = await transaction.one<AskView>(
+      sql`UPDATE asks SET status = 'decided', decision = ${decision.decision}, answer = ${decision.answer},
+            decided_by = ${actor.name}, decided_at = now() WHERE id = ${id} RETURNING ${columns}`,
+    );
+    await appendEvents(transaction, [
+      askEvent('ask.decided', ask, actor.name, { decision: decision.decision }),
+    ]);
+    await wakeRun(transaction, { runId: ask.runId, actor: actor.name, now, reason: `${id} was decided` });
+    return decided;
+  });
+}
+
+async function refuseWrongKind(ask: AskView, decision: DecideAskBody): Promise<void> {
+  if (ask.kind === 'clarification' && decision.decision === 'approve' && decision.answer === '') {
+    throw new AppError(
+      'unprocessable',
+      'this ask is a question: give the answer, as in `mission approve ASK "the answer"`',
+    );
+  }
+  if (ask.kind !== 'clarification' && decision.decision === 'answer') {
+    throw new AppError('unprocessable', 'this ask wants approve or deny');
+  }
+}
+
+/** The deadline has come: an open ask takes its default, and the run goes on with that. */
+export async function expireAsk(transaction: Transaction, id: string, now: number): Promise<void> {
+  const ask = await transaction.maybe<AskView>(
+    sql`UPDATE asks SET status = 'expired', decision = default_decision, answer = 'nobody decided in time', decided_by = 'deadline',
+          decided_at = now() WHERE id = ${id} AND status = 'open' RETURNING ${columns}`,
+  );
+  if (ask === undefined) return;
+  await appendEvents(transaction, [
+    askEvent('ask.expired', ask, 'control-plane', { decision: ask.defaultDecision }),
+  ]);
+  await wakeRun(transaction, {
+    runId: ask.runId,
+    actor: 'control-plane',
+    now,
+    reason: `${id} reached its deadline`,
+  });
+}
+
+/** A run that ends takes its open asks back. */
+export async function withdrawAsks(transaction: Transaction, runId: string): Promise<void> {
+  const asks = await transaction.many<AskView>(
+    sql`UPDATE asks SET status = 'withdrawn' WHERE run_id = ${runId} AND status = 'open' RETURNING ${columns}`,
+  );
+  await appendEvents(
+    transaction,
+    asks.map((ask) => askEvent('ask.withdrawn', ask, 'control-plane', {})),
+  );
+}
+
+function askEvent(
+  type: 'ask.opened' | 'ask.decided' | 'ask.expired' | 'ask.withdrawn',
+  ask: { id: string; runId: string; taskId: string },
+  actor: string,
+  data: Record<string, unknown>,
+): NewEvent {
+  return { type, entityType: 'ask', entityId: ask.id, runId: ask.runId, taskId: ask.taskId, actor, data };
+}

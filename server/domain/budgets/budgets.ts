@@ -1,0 +1,158 @@
+import type { BudgetView } from '../../../contract/runs.ts';
+import type { Queryable } from '../../database/database.ts';
+import { sql } from '../../database/sql.ts';
+import { appendEvents } from '../../events/append.ts';
+import { newId } from '../../ids.ts';
+
+/** Tokens, and money in millionths of a US dollar. */
+export interface Amount {
+  tokens: number;
+  micros: number;
+}
+
+export interface BudgetRow extends BudgetView {
+  id: string;
+}
+
+const columns = sql`id, scope, scope_key AS key, limit_tokens AS "limitTokens", limit_micros AS "limitMicros",
+  spent_tokens AS "spentTokens", spent_micros AS "spentMicros", reserved_tokens AS "reservedTokens",
+  reserved_micros AS "reservedMicros"`;
+
+/** Makes sure that a budget exists; an existing one keeps its limits. */
+export async function ensureBudget(
+  transaction: Queryable,
+  budget: { scope: BudgetView['scope']; key: string; limitTokens: number | null; limitMicros: number | null },
+): Promise<void> {
+  await transaction.many(
+    sql`INSERT INTO budgets (id, scope, scope_key, limit_tokens, limit_micros)
+        VALUES (${newId('bud')}, ${budget.scope}, ${budget.key}, ${budget.limitTokens}, ${budget.limitMicros})
+        ON CONFLICT (scope, scope_key) DO NOTHING`,
+  );
+}
+
+/** The database's business date in UTC, the key of the day's budget. */
+export async function readToday(database: Queryable): Promise<string> {
+  const row = await database.one<{ day: string }>(
+    sql`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day`,
+  );
+  return row.day;
+}
+
+export async function findBudget(
+  database: Queryable,
+  scope: BudgetView['scope'],
+  key: string,
+): Promise<BudgetRow | undefined> {
+  return database.maybe<BudgetRow>(
+    sql`SELECT ${columns} FROM budgets WHERE scope = ${scope} AND scope_key = ${key}`,
+  );
+}
+
+export type Refusal = { kind: 'reserved' | 'spent'; budget: BudgetRow; wanted: Amount };
+
+/** A reservation did not fit: the money is spent, or merely reserved by calls that are under way. */
+export class BudgetRefused extends Error {
+  readonly refusal: Refusal;
+  constructor(refusal: Refusal) {
+    super(`the ${refusal.budget.scope} budget is ${refusal.kind === 'spent' ? 'spent' : 'reserved'}`);
+    this.name = 'BudgetRefused';
+    this.refusal = refusal;
+  }
+}
+
+/**
+ * Reserves the highest price of a call against every budget above it. Rows are locked in the order of their
+ * ids, so that two calls cannot wait for one another.
+ * @throws BudgetRefused; the transaction must then be rolled back
+ */
+export async function reserve(
+  transaction: Queryable,
+  reservation: { runId: string; seq: number; day: string; amount: Amount },
+): Promise<void> {
+  const { runId, seq, day, amount } = reservation;
+  const budgets = await transaction.many<BudgetRow>(
+    sql`SELECT ${columns} FROM budgets
+        WHERE (scope = 'run' AND scope_key = ${runId}) OR (scope = 'day' AND scope_key = ${day})
+        ORDER BY id FOR UPDATE`,
+  );
+  for (const budget of budgets) {
+    const verdict = judge(budget, amount);
+    if (verdict !== 'fits') throw new BudgetRefused({ kind: verdict, budget, wanted: amount });
+  }
+  await transaction.many(
+    sql`WITH held AS (
+          INSERT INTO reservations (run_id, seq, budget_id, tokens, micros)
+          SELECT ${runId}, ${seq}, id, ${amount.tokens}, ${amount.micros} FROM unnest(${budgets.map((b) => b.id)}::text[]) AS id
+          RETURNING budget_id
+        )
+        UPDATE budgets SET reserved_tokens = reserved_tokens + ${amount.tokens},
+          reserved_micros = reserved_micros + ${amount.micros} FROM held WHERE budgets.id = held.budget_id`,
+  );
+}
+
+/** Whether an amount fits into what is neither spent nor reserved; `spent` where waiting cannot help. */
+export function judge(budget: BudgetView, amount: Amount): 'fits' | 'reserved' | 'spent' {
+  const over = (limit: number | null, used: number, wanted: number) =>
+    limit !== null && used + wanted > limit;
+  if (
+    over(budget.limitTokens, budget.spentTokens, amount.tokens) ||
+    over(budget.limitMicros, budget.spentMicros, amount.micros)
+  ) {
+    return 'spent';
+  }
+  const reserved =
+    over(budget.limitTokens, budget.spentTokens + budget.reservedTokens, amount.tokens) ||
+    over(budget.limitMicros, budget.spentMicros + budget.reservedMicros, amount.micros);
+  return reserved ? 'reserved' : 'fits';
+}
+
+/**
+ * Turns a reservation into what was really used; `null` where that is not known, which settles at the
+ * reservation. Settling twice changes nothing.
+ */
+export async function settle(
+  transaction: Queryable,
+  settlement: { runId: string; seq: number; used: Amount | null },
+): Promise<void> {
+  const rows = await transaction.many<{ budgetId: string; tokens: number; micros: number }>(
+    sql`DELETE FROM reservations WHERE run_id = ${settlement.runId} AND seq = ${settlement.seq}
+        RETURNING budget_id AS "budgetId", tokens, micros`,
+  );
+  for (const row of rows.sort((a, b) => (a.budgetId < b.budgetId ? -1 : 1))) {
+    const used = settlement.used ?? { tokens: row.tokens, micros: row.micros };
+    const after = await transaction.one<BudgetRow>(
+      sql`UPDATE budgets SET reserved_tokens = reserved_tokens - ${row.tokens},
+            reserved_micros = reserved_micros - ${row.micros},
+            spent_tokens = spent_tokens + ${used.tokens}, spent_micros = spent_micros + ${used.micros}
+          WHERE id = ${row.budgetId} RETURNING ${columns}`,
+    );
+    if (used.micros > row.micros || used.tokens > row.tokens) {
+      await appendEvents(transaction, [
+        {
+          type: 'budget.overspent',
+          entityType: 'budget',
+          entityId: row.budgetId,
+          runId: settlement.runId,
+          actor: 'control-plane',
+          data: {
+            reserved: { tokens: row.tokens, micros: row.micros },
+            used,
+            spentMicros: after.spentMicros,
+          },
+        },
+      ]);
+    }
+  }
+}
+
+/** Raises a budget so that `wanted` fits, as a person decided. */
+export async function raiseBudget(transaction: Queryable, budgetId: string, wanted: Amount): Promise<void> {
+  await transaction.many(
+    sql`UPDATE budgets SET
+          limit_tokens = CASE WHEN limit_tokens IS NULL THEN NULL
+            ELSE greatest(limit_tokens * 2, spent_tokens + reserved_tokens + ${wanted.tokens}) END,
+          limit_micros = CASE WHEN limit_micros IS NULL THEN NULL
+            ELSE greatest(limit_micros * 2, spent_micros + reserved_micros + ${wanted.micros}) END
+        WHERE id = ${budgetId}`,
+  );
+}

@@ -1,0 +1,204 @@
+import type { ChangeView, Receipt } from '../../../contract/changes.ts';
+import type { Database, Queryable, Transaction } from '../../database/database.ts';
+import { empty, sql } from '../../database/sql.ts';
+import { AppError } from '../../errors.ts';
+import { appendEvents } from '../../events/append.ts';
+import { setTimer } from '../../runs/timers.ts';
+import type { Actor } from '../actor.ts';
+import { queueRun } from '../runs/runs.ts';
+import { setTaskStatus } from '../tasks/tasks.ts';
+
+const reviewReminderMs = 24 * 3_600_000;
+
+const columns = sql`changes.id, changes.task_id AS "taskId", changes.run_id AS "runId", changes.title, changes.description,
+  changes.base_commit AS "baseCommit", changes.commit, changes.target_branch AS "targetBranch",
+  projects.location AS repository, changes.status, changes.receipt, changes.merged_commit AS "mergedCommit",
+  changes.created_at AS "createdAt", changes.updated_at AS "updatedAt"`;
+const tables = sql`changes JOIN tasks ON tasks.id = changes.task_id JOIN projects ON projects.id = tasks.project_id`;
+
+export interface NewChange {
+  id: string;
+  taskId: string;
+  runId: string;
+  title: string;
+  description: string;
+  baseCommit: string;
+  commit: string;
+  targetBranch: string;
+  receipt: Receipt;
+  actor: string;
+  now: number;
+}
+
+/** A change that has its evidence: its task is in review from now on, in the same transaction. */
+export async function offerChange(transaction: Transaction, change: NewChange): Promise<void> {
+  await transaction.many(
+    sql`INSERT INTO changes (id, task_id, run_id, title, description, base_commit, commit, target_branch, status, receipt)
+        VALUES (${change.id}, ${change.taskId}, ${change.runId}, ${change.title}, ${change.description},
+          ${change.baseCommit}, ${change.commit}, ${change.targetBranch}, 'ready', ${JSON.stringify(change.receipt)}::jsonb)`,
+  );
+  await appendEvents(transaction, [
+    {
+      type: 'change.ready',
+      entityType: 'change',
+      entityId: change.id,
+      runId: change.runId,
+      taskId: change.taskId,
+      actor: change.actor,
+      data: {
+        title: change.title,
+        commit: change.commit,
+        verdict: change.receipt.verdict,
+        needsHuman: change.receipt.needsHuman,
+      },
+    },
+  ]);
+  await waitForReview(transaction, { ...change, reason: 'its change waits for a review' });
+}
+
+/** The task stands in review: it names the change, its reader and when it will remind. */
+async function waitForReview(
+  transaction: Transaction,
+  review: { taskId: string; id: string; actor: string; now: number; reason: string },
+): Promise<void> {
+  await setTaskStatus(transaction, {
+    taskId: review.taskId,
+    status: 'in_review',
+    actor: review.actor,
+    reason: review.reason,
+    waiting: {
+      on: 'review',
+      ref: review.id,
+      reason: review.reason,
+      owner: 'operators',
+      deadline: new Date(review.now + reviewReminderMs).toISOString(),
+      atDeadline: 'remind',
+    },
+  });
+  await setTimer(transaction, {
+    kind: 'task.reminder',
+    ref: review.taskId,
+    dueAt: review.now + reviewReminderMs,
+  });
+}
+
+/** A task that still stands in review at its reminder is told of again. */
+export async function remindOfReview(transaction: Transaction, taskId: string, now: number): Promise<void> {
+  const task = await transaction.maybe<{ waiting: { ref: string } | null }>(
+    sql`SELECT waiting FROM tasks WHERE id = ${taskId} AND status = 'in_review' FOR UPDATE`,
+  );
+  if (task?.waiting === undefined || task.waiting === null) return;
+  await appendEvents(transaction, [
+    {
+      type: 'task.overdue',
+      entityType: 'task',
+      entityId: taskId,
+      taskId,
+      actor: 'control-plane',
+      data: { waiting: task.waiting },
+    },
+  ]);
+  await waitForReview(transaction, {
+    taskId,
+    id: task.waiting.ref,
+    actor: 'control-plane',
+    now,
+    reason: 'its change still waits for a review',
+  });
+}
+
+/** @throws AppError not_found */
+export async function getChange(database: Queryable, id: string): Promise<ChangeView> {
+  const change = await database.maybe<ChangeView>(
+    sql`SELECT ${columns} FROM ${tables} WHERE changes.id = ${id}`,
+  );
+  if (change === undefined)
+    throw new AppError('not_found', `there is no change ${id}; list them with \`mission status\``);
+  return change;
+}
+
+export async function listChanges(
+  database: Queryable,
+  filter: { taskId?: string | undefined; status?: string | undefined; limit: number },
+): Promise<ChangeView[]> {
+  return database.many<ChangeView>(
+    sql`SELECT ${columns} FROM ${tables} WHERE true
+        ${filter.taskId === undefined ? empty : sql`AND changes.task_id = ${filter.taskId}`}
+        ${filter.status === undefined ? empty : sql`AND changes.status = ${filter.status}`}
+        ORDER BY changes.id DESC LIMIT ${filter.limit}`,
+  );
+}
+
+/**
+ * Queues the run that merges a ready change. Asked again while it is under way, it names the same run.
+ * @throws AppError not_found, forbidden, wrong_state
+ */
+export async function requestMerge(
+  context: { database: Database; now: () => number; dayLimitMicros: number },
+  actor: Actor,
+  changeId: string,
+): Promise<string> {
+  if (actor.role !== 'admin' && actor.role !== 'operator') {
+    throw new AppError('forbidden', 'only operators and admins merge changes');
+  }
+  return context.database.transaction('changes.merge', async (transaction) => {
+    const change = await transaction.maybe<{
+      status: string;
+      taskId: string;
+      agentId: string;
+      model: string;
+    }>(
+      sql`SELECT changes.status, changes.task_id AS "taskId", runs.agent_id AS "agentId", runs.model FROM changes
+          JOIN runs ON runs.id = changes.run_id WHERE changes.id = ${changeId} FOR UPDATE OF changes`,
+    );
+    if (change === undefined)
+      throw new AppError('not_found', `there is no change ${changeId}; list them with \`mission status\``);
+    const underway = await transaction.maybe<{ id: string }>(
+      sql`SELECT id FROM runs WHERE change_id = ${changeId} AND kind = 'merge' AND ended_at IS NULL`,
+    );
+    if (underway !== undefined) return underway.id;
+    if (change.status !== 'ready')
+      throw new AppError('wrong_state', `the change is ${change.status}; only a ready change is merged`);
+    return queueRun(transaction, {
+      taskId: change.taskId,
+      agentId: change.agentId,
+      model: change.model,
+      kind: 'merge',
+      changeId,
+      actor: actor.name,
+      now: context.now(),
+      limitMicros: 0,
+      limitTokens: 0,
+      dayLimitMicros: context.dayLimitMicros,
+    });
+  });
+}
+
+/** The change is in the target branch: it is merged, and its task completed. */
+export async function recordMerge(
+  transaction: Transaction,
+  merge: { changeId: string; taskId: string; runId: string; commit: string; actor: string },
+): Promise<void> {
+  await transaction.one(
+    sql`UPDATE changes SET status = 'merged', merged_commit = ${merge.commit}, updated_at = now()
+        WHERE id = ${merge.changeId} RETURNING id`,
+  );
+  await appendEvents(transaction, [
+    {
+      type: 'change.merged',
+      entityType: 'change',
+      entityId: merge.changeId,
+      runId: merge.runId,
+      taskId: merge.taskId,
+      actor: merge.actor,
+      data: { commit: merge.commit },
+    },
+  ]);
+  await setTaskStatus(transaction, {
+    taskId: merge.taskId,
+    status: 'completed',
+    waiting: null,
+    actor: merge.actor,
+    reason: 'its change was merged',
+  });
+}

@@ -1,0 +1,91 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Database, Queryable } from '../../database/database.ts';
+import { sql } from '../../database/sql.ts';
+import { appendEvents } from '../../events/append.ts';
+import { newId } from '../../ids.ts';
+import type { Actor } from '../actor.ts';
+
+/** The principal whose live key this is, or undefined. Keys are stored as SHA-256 only. */
+export async function findPrincipalByKey(database: Queryable, key: string): Promise<Actor | undefined> {
+  return database.maybe<Actor>(
+    sql`SELECT principals.id, principals.name, principals.role FROM api_keys
+        JOIN principals ON principals.id = api_keys.principal_id
+        WHERE api_keys.hash = ${hashKey(key)} AND api_keys.revoked_at IS NULL`,
+  );
+}
+
+/** Makes sure that the machine's owner exists, and gives them a fresh key; the keys made so before are revoked. */
+export async function issueOwnerKey(database: Database): Promise<string> {
+  const key = `mc_${randomBytes(32).toString('base64url')}`;
+  await database.transaction('principals.owner', async (transaction) => {
+    await transaction.many(
+      sql`INSERT INTO principals (id, kind, name, role) VALUES (${newId('prn')}, 'human', 'owner', 'admin')
+          ON CONFLICT (name) DO NOTHING`,
+    );
+    const owner = await transaction.one<{ id: string }>(
+      sql`SELECT id FROM principals WHERE name = 'owner' FOR UPDATE`,
+    );
+    await transaction.many(
+      sql`UPDATE api_keys SET revoked_at = now() WHERE principal_id = ${owner.id} AND revoked_at IS NULL`,
+    );
+    await transaction.many(
+      sql`INSERT INTO api_keys (id, principal_id, hash) VALUES (${newId('key')}, ${owner.id}, ${hashKey(key)})`,
+    );
+  });
+  return key;
+}
+
+export interface AgentProfile {
+  name: string;
+  role: string;
+  prompt: string;
+  model: string;
+  playbook: string;
+  policy: unknown;
+}
+
+/** Registers an agent, or brings its profile up to date. */
+export async function registerAgent(database: Database, profile: AgentProfile): Promise<void> {
+  await database.transaction('agents.register', async (transaction) => {
+    const id = newId('agt');
+    const made = await transaction.maybe(
+      sql`INSERT INTO principals (id, kind, name, role) VALUES (${id}, 'agent', ${profile.name}, 'agent')
+          ON CONFLICT (name) DO NOTHING RETURNING id`,
+    );
+    await transaction.many(
+      sql`INSERT INTO agents (id, name, role, prompt, model, playbook, policy)
+          SELECT id, name, ${profile.role}, ${profile.prompt}, ${profile.model}, ${profile.playbook},
+            ${JSON.stringify(profile.policy)}::jsonb FROM principals WHERE name = ${profile.name}
+          ON CONFLICT (name) DO UPDATE SET role = excluded.role, prompt = excluded.prompt, model = excluded.model,
+            playbook = excluded.playbook, policy = excluded.policy`,
+    );
+    if (made !== undefined) {
+      await appendEvents(transaction, [
+        {
+          type: 'agent.registered',
+          entityType: 'agent',
+          entityId: id,
+          actor: 'control-plane',
+          data: { name: profile.name },
+        },
+      ]);
+    }
+  });
+}
+
+export interface AgentRow extends AgentProfile {
+  id: string;
+}
+
+export async function findAgent(database: Queryable, nameOrId: string): Promise<AgentRow | undefined> {
+  return database.maybe<AgentRow>(sql`SELECT * FROM agents WHERE name = ${nameOrId} OR id = ${nameOrId}`);
+}
+
+export async function listAgentNames(database: Queryable): Promise<string[]> {
+  const rows = await database.many<{ name: string }>(sql`SELECT name FROM agents ORDER BY name`);
+  return rows.map((row) => row.name);
+}
+
+function hashKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}

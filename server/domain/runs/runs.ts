@@ -1,0 +1,274 @@
+import type { RunView } from '../../../contract/runs.ts';
+import type { Waiting } from '../../../contract/waiting.ts';
+import type { Database, Queryable, Transaction } from '../../database/database.ts';
+import { empty, sql } from '../../database/sql.ts';
+import { AppError } from '../../errors.ts';
+import { appendEvents } from '../../events/append.ts';
+import { newId } from '../../ids.ts';
+import { wakeRun } from '../../runs/lease.ts';
+import { setTimer } from '../../runs/timers.ts';
+import type { Actor } from '../actor.ts';
+import { ensureBudget, findBudget, readToday } from '../budgets/budgets.ts';
+
+const reminderMs = 600_000;
+
+export interface NewRun {
+  taskId: string;
+  agentId: string;
+  model: string;
+  kind: 'task' | 'merge';
+  changeId: string | null;
+  actor: string;
+  now: number;
+  limitMicros: number;
+  limitTokens: number;
+  dayLimitMicros: number;
+}
+
+/** Puts a run into the queue, with its budgets, its reminder and its event. */
+export async function queueRun(transaction: Transaction, run: NewRun): Promise<string> {
+  const runId = newId('run');
+  const waiting: Waiting = {
+    on: 'queue',
+    ref: null,
+    reason: 'waits for a free worker',
+    owner: 'workers',
+    deadline: new Date(run.now + reminderMs).toISOString(),
+    atDeadline: 'remind',
+  };
+  await transaction.many(
+    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, model, status, waiting, wake_at)
+        VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${run.model}, 'queued',
+          ${JSON.stringify(waiting)}::jsonb, ${new Date(run.now).toISOString()}::timestamptz)`,
+  );
+  await ensureBudget(transaction, {
+    scope: 'run',
+    key: runId,
+    limitTokens: run.limitTokens,
+    limitMicros: run.limitMicros,
+  });
+  const today = await readToday(transaction);
+  await ensureBudget(transaction, {
+    scope: 'day',
+    key: today,
+    limitTokens: null,
+    limitMicros: run.dayLimitMicros,
+  });
+  await setTimer(transaction, { kind: 'run.reminder', ref: runId, dueAt: run.now + reminderMs });
+  await appendEvents(transaction, [
+    {
+      type: 'run.queued',
+      entityType: 'run',
+      entityId: runId,
+      runId,
+      taskId: run.taskId,
+      actor: run.actor,
+      data: { kind: run.kind },
+    },
+  ]);
+  return runId;
+}
+
+interface RunRow extends Omit<RunView, 'recording' | 'lease' | 'budget'> {
+  workerId: string | null;
+  leaseToken: number;
+}
+
+const columns = sql`runs.id, runs.kind, runs.task_id AS "taskId", runs.change_id AS "changeId", agents.name AS agent, runs.model,
+  runs.status, runs.phase, runs.waiting, runs.outcome, runs.worker_id AS "workerId", runs.lease_token AS "leaseToken",
+  workers.sandbox, (SELECT coalesce(max(seq), 0) FROM steps WHERE steps.run_id = runs.id) AS steps,
+  runs.created_at AS "createdAt", runs.started_at AS "startedAt", runs.ended_at AS "endedAt"`;
+const tables = sql`runs JOIN agents ON agents.id = runs.agent_id LEFT JOIN workers ON workers.id = runs.worker_id`;
+
+/** Presents runs; told which models are recordings, so that every view can say so. */
+export class RunPresenter {
+  readonly describeModel: (model: string) => { recording: boolean };
+
+  constructor(describeModel: (model: string) => { recording: boolean }) {
+    this.describeModel = describeModel;
+  }
+
+  /** @throws AppError not_found */
+  async run(database: Queryable, id: string): Promise<RunView> {
+    const row = await database.maybe<RunRow>(sql`SELECT ${columns} FROM ${tables} WHERE runs.id = ${id}`);
+    if (row === undefined)
+      throw new AppError('not_found', `there is no run ${id}; list them with \`mission status\``);
+    return this.#present(database, row);
+  }
+
+  async list(
+    database: Queryable,
+    filter: { taskId?: string | undefined; status?: string | undefined; open?: boolean; limit: number },
+  ): Promise<RunView[]> {
+    const rows = await database.many<RunRow>(
+      sql`SELECT ${columns} FROM ${tables} WHERE true
+          ${filter.taskId === undefined ? empty : sql`AND runs.task_id = ${filter.taskId}`}
+          ${filter.status === undefined ? empty : sql`AND runs.status = ${filter.status}`}
+          ${filter.open === true ? sql`AND runs.ended_at IS NULL` : empty}
+          ORDER BY runs.id DESC LIMIT ${filter.limit}`,
+    );
+    return Promise.all(rows.map((row) => this.#present(database, row)));
+  }
+
+  async #present(database: Queryable, row: RunRow): Promise<RunView> {
+    const { workerId, leaseToken, ...view } = row;
+    const budget = await findBudget(database, 'run', row.id);
+    return {
+      ...view,
+      recording: row.model.startsWith('recorded/'),
+      lease: workerId === null ? null : { worker: workerId, token: leaseToken },
+      budget: budget === undefined ? null : withoutId(budget),
+    };
+  }
+}
+
+export type Control = 'go' | 'pause' | 'stop';
+
+/**
+ * Asks a run to pause, to go on, or to stop at once; the run's holder hears it within the log's delay, or a
+ * worker takes the run to do it.
+ * @throws AppError not_found, forbidden, wrong_state
+ */
+export async function requestControl(
+  context: { database: Database; now: () => number },
+  actor: Actor,
+  runId: string,
+  control: Control,
+): Promise<void> {
+  requireOperator(actor);
+  await context.database.transaction('runs.control', async (transaction) => {
+    const run = await lockRun(transaction, runId);
+    if (run.status === 'succeeded' || run.status === 'failed' || run.status === 'stopped') {
+      throw new AppError(
+        'wrong_state',
+        `${runId} has ended (${run.status}); nothing is left to ${control === 'go' ? 'resume' : control}`,
+      );
+    }
+    if (run.control === control) return;
+    if (run.control === 'stop') throw new AppError('wrong_state', `${runId} is being stopped`);
+    await transaction.many(sql`UPDATE runs SET control = ${control} WHERE id = ${runId}`);
+    await appendEvents(transaction, [
+      {
+        type: 'run.control_requested',
+        entityType: 'run',
+        entityId: runId,
+        runId,
+        taskId: run.taskId,
+        actor: actor.name,
+        data: { control },
+      },
+    ]);
+    await wakeRun(transaction, {
+      runId,
+      actor: actor.name,
+      now: context.now(),
+      reason: `${control} was asked for`,
+    });
+  });
+}
+
+/** A sentence to a run, read at its next step. @throws AppError not_found, forbidden, wrong_state */
+export async function sayToRun(
+  context: { database: Database; now: () => number },
+  actor: Actor,
+  runId: string,
+  text: string,
+): Promise<void> {
+  requireOperator(actor);
+  await context.database.transaction('messages.send', async (transaction) => {
+    const run = await lockRun(transaction, runId);
+    if (run.ended)
+      throw new AppError('wrong_state', `${runId} has ended (${run.status}); it reads nothing more`);
+    const id = newId('evt');
+    await transaction.many(
+      sql`INSERT INTO messages (id, run_id, sender, text) VALUES (${id}, ${runId}, ${actor.name}, ${text})`,
+    );
+    await appendEvents(transaction, [
+      {
+        type: 'message.sent',
+        entityType: 'message',
+        entityId: id,
+        runId,
+        taskId: run.taskId,
+        actor: actor.name,
+        data: {},
+      },
+    ]);
+    await wakeRun(transaction, {
+      runId,
+      actor: actor.name,
+      now: context.now(),
+      reason: 'guidance was given',
+    });
+  });
+}
+
+export interface Message {
+  id: string;
+  sender: string;
+  text: string;
+}
+
+/** Guidance that the run has not read yet, oldest first. */
+export async function readUnread(database: Queryable, runId: string): Promise<Message[]> {
+  return database.many<Message>(
+    sql`SELECT id, sender, text FROM messages WHERE run_id = ${runId} AND read_at IS NULL ORDER BY id`,
+  );
+}
+
+export async function markRead(transaction: Transaction, id: string): Promise<void> {
+  await transaction.many(sql`UPDATE messages SET read_at = now() WHERE id = ${id}`);
+}
+
+/** A run that still waits at its reminder is told of again; so no wait is forgotten. */
+export async function remindOfRun(transaction: Transaction, runId: string, now: number): Promise<void> {
+  const run = await transaction.maybe<{ status: string; taskId: string; waiting: Waiting | null }>(
+    sql`SELECT status, task_id AS "taskId", waiting FROM runs WHERE id = ${runId} AND ended_at IS NULL FOR UPDATE`,
+  );
+  if (run === undefined) return;
+  await setTimer(transaction, { kind: 'run.reminder', ref: runId, dueAt: now + reminderMs });
+  if (run.waiting === null || Date.parse(run.waiting.deadline) > now || run.waiting.atDeadline !== 'remind')
+    return;
+  const waiting = { ...run.waiting, deadline: new Date(now + reminderMs).toISOString() };
+  await transaction.many(
+    sql`UPDATE runs SET waiting = ${JSON.stringify(waiting)}::jsonb WHERE id = ${runId}`,
+  );
+  await appendEvents(transaction, [
+    {
+      type: 'run.overdue',
+      entityType: 'run',
+      entityId: runId,
+      runId,
+      taskId: run.taskId,
+      actor: 'control-plane',
+      data: { waiting },
+    },
+  ]);
+}
+
+interface LockedRun {
+  status: RunView['status'];
+  control: Control;
+  taskId: string;
+  ended: boolean;
+}
+
+async function lockRun(transaction: Transaction, runId: string): Promise<LockedRun> {
+  const run = await transaction.maybe<LockedRun>(
+    sql`SELECT status, control, task_id AS "taskId", ended_at IS NOT NULL AS ended FROM runs WHERE id = ${runId} FOR UPDATE`,
+  );
+  if (run === undefined)
+    throw new AppError('not_found', `there is no run ${runId}; list them with \`mission status\``);
+  return run;
+}
+
+function requireOperator(actor: Actor): void {
+  if (actor.role !== 'admin' && actor.role !== 'operator') {
+    throw new AppError('forbidden', 'only operators and admins steer runs');
+  }
+}
+
+function withoutId<T extends { id: string }>(row: T): Omit<T, 'id'> {
+  const { id: _, ...rest } = row;
+  return rest;
+}

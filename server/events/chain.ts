@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+
+export const genesisHash = '0'.repeat(64);
+
+/** An event as the chain sees it: everything that is stored but the hash itself. */
+export interface ChainedEvent {
+  sequence: number;
+  id: string;
+  type: string;
+  entity_type: string;
+  entity_id: string;
+  task_id: string | null;
+  run_id: string | null;
+  actor: string;
+  data: unknown;
+  time: string;
+}
+
+/** SHA-256 over the hash before and the event's canonical JSON: a change or a cut breaks every later hash. */
+export function chainHash(previous: string, event: ChainedEvent): string {
+  return createHash('sha256')
+    .update(previous)
+    .update('\n')
+    .update(
+      canonicalJson([
+        event.sequence,
+        event.id,
+        event.type,
+        event.entity_type,
+        event.entity_id,
+        event.task_id,
+        event.run_id,
+        event.actor,
+        event.data,
+        event.time,
+      ]),
+    )
+    .digest('hex');
+}
+
+/** JSON with keys in code-unit order, so that equal values have equal text. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (value !== null && typeof value === 'object') {
+    const entries = Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`);
+    return `{${entries.join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../clock.ts';
+import type { Database, Queryable, Transaction } from '../database/database.ts';
+import { sql } from '../database/sql.ts';
+import { messageOf } from '../errors.ts';
+import { newId } from '../ids.ts';
+import type { Logger } from '../log.ts';
+import { Signal } from '../signal.ts';
+
+export type TimerKind = 'ask.deadline' | 'run.reminder' | 'task.reminder';
+
+/** Sets a deadline, in the transaction of what it belongs to; a later one for the same thing replaces it. */
+export async function setTimer(
+  transaction: Queryable,
+  timer: { kind: TimerKind; ref: string; dueAt: number },
+): Promise<void> {
+  await transaction.many(
+    sql`INSERT INTO timers (id, due_at, kind, ref)
+        VALUES (${newId('tmr')}, ${new Date(timer.dueAt).toISOString()}::timestamptz, ${timer.kind}, ${timer.ref})
+        ON CONFLICT (kind, ref) DO UPDATE SET due_at = excluded.due_at`,
+  );
+}
+
+/** What happens when a timer is due, in the transaction that takes it away: exactly once. */
+export type TimerHandlers = Record<TimerKind, (transaction: Transaction, ref: string) => Promise<void>>;
+
+const pollMs = 1_000;
+
+/** Fires timers by the injected clock. Any number of processes may run it: each timer is taken by one. */
+export class Timers implements AsyncDisposable {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #handlers: TimerHandlers;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(options: { database: Database; clock: Clock; log: Logger; handlers: TimerHandlers }) {
+    this.#database = options.database;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#handlers = options.handlers;
+    this.#done = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const wait = new Signal();
+    while (!this.#stop.signal.aborted) {
+      try {
+        while (await this.fireOne()) if (this.#stop.signal.aborted) return;
+      } catch (error) {
+        this.#log.warn({ error: messageOf(error) }, 'timers cannot be fired now');
+      }
+      await wait.wait(pollMs, this.#stop.signal);
+    }
+  }
+
+  /** Fires one due timer. False where none is due. */
+  async fireOne(): Promise<boolean> {
+    const now = new Date(this.#clock.now()).toISOString();
+    return this.#database.transaction('timers.fire', async (transaction) => {
+      const timer = await transaction.maybe<{ kind: TimerKind; ref: string }>(
+        sql`DELETE FROM timers WHERE id = (SELECT id FROM timers WHERE due_at <= ${now}::timestamptz
+              ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING kind, ref`,
+      );
+      if (timer === undefined) return false;
+      await this.#handlers[timer.kind](transaction, timer.ref);
+      return true;
+    });
+  }
+}
