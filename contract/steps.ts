@@ -109,6 +109,8 @@ export interface GuidanceIntent {
   text: string;
   /** A principal's name, or `control-plane` for red checks and the like. */
   from: string;
+  /** The phase that it sends the run back to. */
+  phase?: string;
 }
 /** A phase begins. `prepare` is the control plane's own; the others are the playbook's. */
 export interface PhaseIntent {

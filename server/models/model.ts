@@ -74,10 +74,13 @@ export interface Models {
   ): Promise<ModelAnswer>;
 }
 
+/** What a provider adds of its own: roles, and its instructions for tools (several hundred tokens at Anthropic). */
+const addedByProvider = 1_000;
+
 /** The highest this request can use: input is bounded by its bytes, since a token has at least one. */
 export function highestUsage(request: ModelRequest): Usage {
   const bytes = Buffer.byteLength(JSON.stringify([request.system, request.messages, request.tools]));
-  return { input: bytes, cachedInput: 0, output: request.maxOutputTokens };
+  return { input: bytes + addedByProvider, cachedInput: 0, output: request.maxOutputTokens };
 }
 
 /** Price of a usage in millionths of a dollar, rounded up. */

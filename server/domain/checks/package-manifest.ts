@@ -38,7 +38,7 @@ export function pinPackageJson(base: string, head: string): string | null {
  * that they run in their turn.
  */
 export function checkScripts(packageJson: string | null, checkCommands: string[]): string {
-  const scripts = parseManifest(packageJson ?? '')?.['scripts'];
+  const scripts = parseManifest(packageJson ?? '')?.scripts;
   if (!isManifest(scripts)) return '';
   const reached = new Set<string>();
   const waiting = [...checkCommands];

@@ -39,7 +39,7 @@ const configurationPatterns = [
 ];
 
 /** Whether a path looks like a test. Tests within a source file, as Rust has them, cannot be seen so. */
-export function isTestPath(path: string): boolean {
+function isTestPath(path: string): boolean {
   return testPatterns.some((pattern) => pattern.test(path));
 }
 

@@ -1,0 +1,315 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { developerPrompt } from './agent/developer.ts';
+import { systemClock } from './clock.ts';
+import { openLocalSandbox } from './computers/local-sandbox.ts';
+import type { Sandbox } from './computers/sandbox.ts';
+import { openUnsafeSandbox } from './computers/unsafe-sandbox.ts';
+import { openCleanRoom } from './computers/workspaces/clean-room.ts';
+import { openGit } from './computers/workspaces/git.ts';
+import { openPreparedSetups } from './computers/workspaces/prepared-setup.ts';
+import { openRepositories } from './computers/workspaces/repositories.ts';
+import { openRepositoryContent } from './computers/workspaces/repository-content.ts';
+import { openWorkspaces } from './computers/workspaces/workspace.ts';
+import type { Config } from './config.ts';
+import { type CrashPoints, readCrashPoints } from './crash-points.ts';
+import { withCommitHook } from './database/commit-hook.ts';
+import type { Database } from './database/database.ts';
+import { type EmbeddedPostgres, findEmbedded, startEmbedded } from './database/embedded.ts';
+import { loadMigrations, migrate } from './database/migrate.ts';
+import { openDatabase } from './database/postgres.ts';
+import { diagnose } from './diagnose.ts';
+import { Artifacts } from './domain/artifacts/artifacts.ts';
+import { expireAsk } from './domain/asks/asks.ts';
+import { remindOfReview } from './domain/changes/changes.ts';
+import { issueOwnerKey, registerAgent } from './domain/principals/principals.ts';
+import { RunPresenter, remindOfRun } from './domain/runs/runs.ts';
+import { setTaskStatus } from './domain/tasks/tasks.ts';
+import { openMergeDriver } from './drivers/merge-driver.ts';
+import type { Computer, DriverParts } from './drivers/parts.ts';
+import { readPreparation } from './drivers/prepare.ts';
+import { closeUp } from './drivers/rest.ts';
+import { openTaskDriver } from './drivers/task-driver.ts';
+import { AppError, messageOf } from './errors.ts';
+import { EventFeed } from './events/feed.ts';
+import { LiveChannel } from './events/live.ts';
+import { Sequencer } from './events/sequencer.ts';
+import { buildHttpServer } from './http/server.ts';
+import { newId } from './ids.ts';
+import { type Logger, openLog } from './log.ts';
+import type { Models } from './models/model.ts';
+import { openModels } from './models/models.ts';
+import { listedModel, readPriceTable } from './models/prices.ts';
+import { expireDeadHolders, LeaseWatch } from './runs/lease-watch.ts';
+import { Timers } from './runs/timers.ts';
+import { Worker } from './runs/worker.ts';
+import { builtinTools } from './tools/catalogue.ts';
+import { developerPolicy } from './tools/policy.ts';
+
+const owner = 'owner';
+const developer = 'developer';
+
+export interface App extends AsyncDisposable {
+  /** Where the API answers; null in a process without that role. */
+  url: string | null;
+}
+
+/** Builds the process out of its parts and starts the chosen roles; disposing stops them in reverse. */
+export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<App> {
+  await using started = new AsyncDisposableStack();
+  const log = openLog(config.logLevel);
+  const crashPoints = readCrashPoints(env);
+  await mkdir(config.home, { recursive: true, mode: 0o700 });
+
+  const database = await openStore(config, { log, crashPoints, started });
+  const feed = started.use(new EventFeed({ database, log }));
+  await feed.start();
+  const live = started.use(new LiveChannel({ database, log }));
+  await live.start();
+
+  const models = openConfiguredModels(config, log, crashPoints);
+  const sandbox = await openSandbox(config, { log, crashPoints, started });
+  const computer = await openComputer(config, sandbox);
+  const artifacts = new Artifacts({ database, folder: join(config.home, 'artifacts') });
+  await registerDeveloper(database, config);
+
+  if (config.roles.includes('worker')) {
+    await startWorker(config, {
+      database,
+      log,
+      crashPoints,
+      models,
+      computer,
+      artifacts,
+      live,
+      sandbox,
+      started,
+    });
+  }
+  startWatches(config, { database, log, started });
+  const url = config.roles.includes('api')
+    ? await startApi(config, { database, log, models, computer, artifacts, feed, live, sandbox, started })
+    : null;
+
+  const running = started.move();
+  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+interface Base {
+  log: Logger;
+  started: AsyncDisposableStack;
+}
+
+/** The database with its sequencer: given by URL, or embedded and then ours alone to migrate and to clean up. */
+async function openStore(config: Config, base: Base & { crashPoints: CrashPoints }): Promise<Database> {
+  const { log, crashPoints, started } = base;
+  const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, log)) : null;
+  const connection = embedded?.connection ?? config.databaseUrl ?? '';
+  const plain = await openDatabase({ connection, crashPoints, log });
+  started.defer(() => plain.close());
+  if (embedded?.kind !== 'guest')
+    await migrate(plain, await loadMigrations(join(import.meta.dirname, '..', 'migrations')));
+  if (embedded?.kind === 'owner') {
+    const expired = await expireDeadHolders(plain, systemClock.now());
+    if (expired > 0) log.info({ runs: expired }, 'runs of a process that died go on');
+  }
+  const sequencer = started.use(new Sequencer({ database: plain, log }));
+  return withCommitHook(plain, () => sequencer.poke());
+}
+
+async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgres> {
+  const folder = join(config.home, 'postgres');
+  if (config.roles.includes('api')) return startEmbedded({ folder, log });
+  const found = await findEmbedded({ folder });
+  if (found === undefined) {
+    throw new AppError(
+      'database_unavailable',
+      `no server owns ${folder}: start one (mission up), or give DATABASE_URL`,
+    );
+  }
+  return found;
+}
+
+function openConfiguredModels(config: Config, log: Logger, crashPoints: CrashPoints): Models {
+  const table = readPriceTable();
+  const own = z.record(z.string(), listedModel).safeParse(config.models);
+  if (!own.success) {
+    throw new AppError('invalid_request', `mission.config.json, "models": ${z.prettifyError(own.error)}`);
+  }
+  return openModels({
+    recordings: config.recordings,
+    prices: { ...table, models: { ...table.models, ...own.data } },
+    log,
+    crashPoints,
+    ...(config.anthropic === null ? {} : { anthropic: config.anthropic }),
+  });
+}
+
+async function openSandbox(config: Config, base: Base & { crashPoints: CrashPoints }): Promise<Sandbox> {
+  if (!config.unsafeNoSandbox) {
+    return base.started.use(await openLocalSandbox({ ...base, runtimeFolder: join(config.home, 'runtime') }));
+  }
+  base.log.warn('commands run WITHOUT a sandbox (--unsafe-no-sandbox): agents can do whatever this user can');
+  return openUnsafeSandbox(base);
+}
+
+async function openComputer(config: Config, sandbox: Sandbox): Promise<Computer> {
+  const { home } = config;
+  const git = await openGit(home, sandbox);
+  const parts = { home, sandbox, git };
+  return {
+    git,
+    repositories: openRepositories(home, git),
+    content: openRepositoryContent(git),
+    workspaces: openWorkspaces(parts),
+    setups: openPreparedSetups(parts),
+    cleanRoom: await openCleanRoom(parts),
+    temporaryFolder: join(home, 'temporary'),
+    gateFolder: (runId) => join(home, 'runs', runId),
+  };
+}
+
+async function registerDeveloper(database: Database, config: Config): Promise<void> {
+  await registerAgent(database, {
+    name: developer,
+    role: 'developer',
+    prompt: developerPrompt,
+    model: config.agentModel,
+    playbook: 'coder',
+    policy: developerPolicy,
+  });
+}
+
+type WorkerBase = Base & {
+  database: Database;
+  crashPoints: CrashPoints;
+  models: Models;
+  computer: Computer;
+  artifacts: Artifacts;
+  live: LiveChannel;
+  sandbox: Sandbox;
+};
+
+async function startWorker(config: Config, base: WorkerBase): Promise<void> {
+  const { database, log, started } = base;
+  const parts: DriverParts = {
+    ...base,
+    clock: systemClock,
+    tools: builtinTools(),
+    live: (runId, text) => base.live.write(runId, text),
+    settings: { ...config, owner },
+  };
+  const worker = new Worker({
+    id: newId('wrk'),
+    database,
+    clock: systemClock,
+    log,
+    sandbox: base.sandbox.kind,
+    drivers: { task: openTaskDriver(parts), merge: openMergeDriver(parts) },
+    capacity: config.capacity,
+    leaseSeconds: config.leaseSeconds,
+    giveUp: async (transaction, run) => {
+      await closeUp(transaction, run.runId, 'given up');
+      if (run.kind !== 'task') return;
+      const reason = 'its run was given up';
+      await setTaskStatus(transaction, {
+        taskId: run.taskId,
+        status: 'failed',
+        waiting: null,
+        actor: 'control-plane',
+        reason,
+      });
+    },
+  });
+  started.use(worker);
+  await worker.start();
+  started.defer(() => worker.drain(drainMs));
+}
+
+const drainMs = 10_000;
+
+function startWatches(config: Config, base: Base & { database: Database }): void {
+  const { database, log, started } = base;
+  started.use(new LeaseWatch({ database, clock: systemClock, log, leaseSeconds: config.leaseSeconds }));
+  const now = () => systemClock.now();
+  started.use(
+    new Timers({
+      database,
+      clock: systemClock,
+      log,
+      handlers: {
+        'ask.deadline': (transaction, id) => expireAsk(transaction, id, now()),
+        'run.reminder': (transaction, id) => remindOfRun(transaction, id, now()),
+        'task.reminder': (transaction, id) => remindOfReview(transaction, id, now()),
+      },
+    }),
+  );
+}
+
+type ApiBase = Base & {
+  database: Database;
+  models: Models;
+  computer: Computer;
+  artifacts: Artifacts;
+  feed: EventFeed;
+  live: LiveChannel;
+  sandbox: Sandbox;
+};
+
+async function startApi(config: Config, base: ApiBase): Promise<string> {
+  const { database, log, models, computer, started } = base;
+  const stopping = new AbortController();
+  const server = buildHttpServer({
+    ...base,
+    present: new RunPresenter((model) => models.describe(model)),
+    defaults: { ...config, agent: developer },
+    version: readVersion(),
+    now: () => systemClock.now(),
+    readDiff: async ({ runId, base: from, commit }) => {
+      const { repository } = await readPreparation(database, runId);
+      return computer.content.diff(repository, from, commit, AbortSignal.timeout(60_000));
+    },
+    doctor: () => diagnose({ config, database, sandbox: base.sandbox }),
+    ownHosts: new Set(['127.0.0.1', 'localhost', '[::1]', config.host]),
+    stopping: stopping.signal,
+  });
+  started.defer(async () => {
+    stopping.abort();
+    await server.close();
+  });
+  const url = await listen(server, config);
+  const connection = join(config.home, 'cli.json');
+  const key = await issueOwnerKey(database);
+  await writeFile(`${connection}.new`, `${JSON.stringify({ url, key, pid: process.pid })}\n`, {
+    mode: 0o600,
+  });
+  await rename(`${connection}.new`, connection);
+  started.defer(() => rm(connection, { force: true }));
+  return url;
+}
+
+async function listen(server: ReturnType<typeof buildHttpServer>, config: Config): Promise<string> {
+  try {
+    return await server.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new AppError(
+        'port_taken',
+        `port ${config.port} on ${config.host} is taken by another program: end it, or choose a port with MISSION_PORT`,
+        { cause: error },
+      );
+    }
+    throw new AppError(
+      'internal',
+      `the server cannot listen on ${config.host}:${config.port}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function readVersion(): string {
+  const parsed = z.object({ version: z.string() }).parse(createRequire(import.meta.url)('../package.json'));
+  return parsed.version;
+}

@@ -1,0 +1,32 @@
+import type { Queryable } from '../database/database.ts';
+import { sql } from '../database/sql.ts';
+import type { PolicyRule } from '../tools/policy.ts';
+
+/** A run with its task, project and agent: what a driver must know before it reads the journal. */
+export interface Assignment {
+  runId: string;
+  taskId: string;
+  changeId: string | null;
+  model: string;
+  location: string;
+  branch: string | null;
+  title: string;
+  instructions: string;
+  checks: string[] | null;
+  setup: string[] | null;
+  createdBy: string;
+  agent: string;
+  prompt: string;
+  playbook: string;
+  policy: PolicyRule[];
+}
+
+export async function readAssignment(database: Queryable, runId: string): Promise<Assignment> {
+  return database.one<Assignment>(
+    sql`SELECT runs.id AS "runId", runs.task_id AS "taskId", runs.change_id AS "changeId", runs.model,
+          projects.location, tasks.branch, tasks.title, tasks.instructions, tasks.checks, tasks.setup,
+          tasks.created_by AS "createdBy", agents.name AS agent, agents.prompt, agents.playbook, agents.policy
+        FROM runs JOIN tasks ON tasks.id = runs.task_id JOIN projects ON projects.id = tasks.project_id
+          JOIN agents ON agents.id = runs.agent_id WHERE runs.id = ${runId}`,
+  );
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../clock.ts';
+import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
+import type { Git } from '../computers/workspaces/git.ts';
+import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
+import type { Repositories } from '../computers/workspaces/repositories.ts';
+import type { RepositoryContent, Signature } from '../computers/workspaces/repository-content.ts';
+import type { Workspaces } from '../computers/workspaces/workspace.ts';
+import type { CrashPoints } from '../crash-points.ts';
+import type { Database } from '../database/database.ts';
+import type { Artifacts } from '../domain/artifacts/artifacts.ts';
+import type { Models } from '../models/model.ts';
+import type { Tool } from '../tools/tool.ts';
+
+/** What the drivers of runs are made of. */
+export interface DriverParts {
+  database: Database;
+  clock: Clock;
+  crashPoints: CrashPoints;
+  models: Models;
+  tools: readonly Tool[];
+  artifacts: Artifacts;
+  computer: Computer;
+  /** Text as a model writes it, for those who watch. */
+  live(runId: string, text: string): void;
+  settings: DriverSettings;
+}
+
+/** Where a run's files are and its commands run. */
+export interface Computer {
+  git: Git;
+  repositories: Repositories;
+  content: RepositoryContent;
+  workspaces: Workspaces;
+  setups: PreparedSetups;
+  cleanRoom: CleanRoom;
+  /** A folder of the host for output on its way to becoming an artifact. */
+  temporaryFolder: string;
+  /** The gate's folder of a run, for checks. */
+  gateFolder(runId: string): string;
+}
+
+export interface DriverSettings {
+  /** How long an ask stays open before its default holds. */
+  askDeadlineMs: number;
+  checkTimeoutMs: number;
+  /** Deliveries that may come back red before a person is asked. */
+  redRounds: number;
+  /** Who answers what the agents ask. */
+  owner: string;
+  /** The commits' author. */
+  identity: Signature;
+}

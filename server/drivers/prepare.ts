@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { PhaseStep } from '../../contract/steps.ts';
+import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
+import type { RepositoryHandle } from '../computers/workspaces/repositories.ts';
+import type { Workspace } from '../computers/workspaces/workspace.ts';
+import type { Queryable } from '../database/database.ts';
+import { sql } from '../database/sql.ts';
+import { discoverChecks } from '../domain/checks/discover.ts';
+import { AppError } from '../errors.ts';
+import type { DriveContext } from '../runs/worker.ts';
+import type { Assignment } from './assignment.ts';
+import { CheckRunner, planSetup } from './checks.ts';
+import type { DriverParts } from './parts.ts';
+
+/** What the control plane found and pinned before the agent began; the result of the phase `prepare`. */
+const preparationSchema = z.object({
+  repository: z.object({ key: z.string(), path: z.string(), location: z.string() }),
+  commit: z.string(),
+  branch: z.string(),
+  warnings: z.array(z.string()),
+  checks: z.array(z.string()),
+  checksReason: z.string(),
+  setupCommands: z.array(z.string()),
+  setupKey: z.string(),
+});
+export type Preparation = z.infer<typeof preparationSchema>;
+
+export interface PreparedRun {
+  preparation: Preparation;
+  setup: PreparedSetup | null;
+  runner: CheckRunner;
+}
+
+/** Fetches the source, finds checks and set-up and pins them, prepares dependencies, runs the checks on the base. */
+export async function prepareRun(
+  parts: DriverParts,
+  context: DriveContext,
+  assignment: Assignment,
+  boundary: () => void,
+): Promise<PreparedRun> {
+  const preparation = await fetchAndPin(parts, context, assignment);
+  const runner = new CheckRunner(parts, context, preparation.repository);
+  boundary();
+  const setup = await runner.prepareSetup(
+    preparation.commit,
+    preparation.setupCommands,
+    preparation.setupKey,
+    0,
+  );
+  for (const command of preparation.checks) {
+    boundary();
+    await runner.check({ command, commit: preparation.commit, where: 'base' }, setup, 0);
+  }
+  return { preparation, setup, runner };
+}
+
+/** The run's workspace: the one that it has, or a fresh clone where none was ever finished. */
+export async function openWorkspace(
+  parts: DriverParts,
+  context: DriveContext,
+  assignment: Assignment,
+  prepared: PreparedRun,
+): Promise<Workspace> {
+  const { workspaces } = parts.computer;
+  const { run, signal, journal } = context;
+  const { repository, commit } = prepared.preparation;
+  const request = { repository, ...(prepared.setup === null ? {} : { setup: prepared.setup }) };
+  const token = String(run.token);
+  try {
+    return await workspaces.open(run.runId, token, request, signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
+    if (journal.steps.some((step) => step.kind === 'tool' && step.snapshot !== null)) {
+      throw new AppError(
+        'unprocessable',
+        `the workspace of ${run.runId} was removed from the disk; start the task again`,
+      );
+    }
+    const branch = `mission/${assignment.taskId}` as const;
+    return workspaces.create(
+      run.runId,
+      token,
+      { ...request, commit, branch, identity: parts.settings.identity },
+      signal,
+    );
+  }
+}
+
+/** What was pinned for a run that has been prepared. */
+export async function readPreparation(database: Queryable, runId: string): Promise<Preparation> {
+  const row = await database.one<{ result: unknown }>(
+    sql`SELECT result FROM steps WHERE run_id = ${runId} AND kind = 'phase' AND name = 'prepare' AND status = 'done'`,
+  );
+  return preparationSchema.parse(row.result);
+}
+
+async function fetchAndPin(
+  parts: DriverParts,
+  context: DriveContext,
+  assignment: Assignment,
+): Promise<Preparation> {
+  const { journal, signal } = context;
+  const known = journal.steps.find(
+    (step): step is PhaseStep => step.kind === 'phase' && step.name === 'prepare',
+  );
+  if (known?.status === 'done' && known.result !== null) return preparationSchema.parse(known.result);
+  const step =
+    known ?? (await journal.intend({ kind: 'phase', name: 'prepare', intent: { phase: 'prepare' } }));
+  const { computer } = parts;
+  const fetched = await computer.repositories.fetch(
+    { location: assignment.location, branch: assignment.branch ?? undefined },
+    signal,
+  );
+  const { repository, commit, branch, warnings } = fetched;
+  const plan = await planSetup(computer, repository, commit, assignment.setup, signal);
+  const checks = await findChecks(parts, assignment, repository, commit, signal);
+  const preparation: Preparation = {
+    repository,
+    commit,
+    branch,
+    warnings,
+    ...checks,
+    setupCommands: plan.commands,
+    setupKey: plan.key,
+  };
+  await journal.complete(step.seq, { status: 'done', result: preparation });
+  return preparation;
+}
+
+async function findChecks(
+  parts: DriverParts,
+  assignment: Assignment,
+  repository: RepositoryHandle,
+  commit: string,
+  signal: AbortSignal,
+): Promise<Pick<Preparation, 'checks' | 'checksReason'>> {
+  if (assignment.checks !== null) return { checks: assignment.checks, checksReason: 'given with the task' };
+  const { content } = parts.computer;
+  const files = (await content.listFiles(repository, commit, signal)).map((file) => file.path);
+  const known = new Set(files);
+  const found = await discoverChecks({
+    exists: async (path) => known.has(path),
+    read: async (path) =>
+      (await content.readFile(repository, commit, path, signal))?.toString('utf8') ?? null,
+    list: async (path) => {
+      const prefix = path === '' || path === '.' ? '' : `${path}/`;
+      return files
+        .filter((file) => file.startsWith(prefix))
+        .map((file) => file.slice(prefix.length))
+        .filter((name) => !name.includes('/'));
+    },
+  });
+  return { checks: found.commands, checksReason: found.reason };
+}

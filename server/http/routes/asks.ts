@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { askView, decideAskBody } from '../../../contract/asks.ts';
+import { decideAsk, findAsk, listAsks } from '../../domain/asks/asks.ts';
+import { AppError } from '../../errors.ts';
+import { idParams, listOf, pageLimit } from '../lists.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+export function askRoutes(routes: Routes, parts: HttpParts): void {
+  const { database, now } = parts;
+
+  routes.get(
+    '/asks',
+    {
+      schema: {
+        querystring: z.object({ status: askView.shape.status.optional(), limit: pageLimit }),
+        response: { 200: listOf(askView) },
+      },
+    },
+    async ({ query }) => ({ items: await listAsks(database, query) }),
+  );
+
+  routes.get(
+    '/asks/:id',
+    { schema: { params: idParams, response: { 200: askView } } },
+    async ({ params }) => {
+      const ask = await findAsk(database, params.id);
+      if (ask === undefined) throw new AppError('not_found', `there is no ask ${params.id}`);
+      return ask;
+    },
+  );
+
+  routes.post(
+    '/asks/:id/decide',
+    { schema: { params: idParams, body: decideAskBody, response: { 200: askView } } },
+    (request) => decideAsk(database, request.actor, request.params.id, request.body, now()),
+  );
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { runStatus, runView, sayBody } from '../../../contract/runs.ts';
+import { requestControl, sayToRun } from '../../domain/runs/runs.ts';
+import { readRunSteps } from '../../domain/runs/steps.ts';
+import { idParams, listOf, pageLimit } from '../lists.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+const controls = { pause: 'pause', resume: 'go', stop: 'stop' } as const;
+
+export function runRoutes(routes: Routes, parts: HttpParts): void {
+  const { database, present, now } = parts;
+
+  routes.get(
+    '/runs',
+    {
+      schema: {
+        querystring: z.object({
+          task: z.string().optional(),
+          status: runStatus.optional(),
+          limit: pageLimit,
+        }),
+        response: { 200: listOf(runView) },
+      },
+    },
+    async ({ query }) => ({
+      items: await present.list(database, { taskId: query.task, status: query.status, limit: query.limit }),
+    }),
+  );
+
+  routes.get('/runs/:id', { schema: { params: idParams, response: { 200: runView } } }, ({ params }) =>
+    present.run(database, params.id),
+  );
+
+  routes.get(
+    '/runs/:id/steps',
+    {
+      schema: {
+        params: idParams,
+        querystring: z.object({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
+      },
+    },
+    async ({ params, query }) => ({ items: await readRunSteps(database, { runId: params.id, ...query }) }),
+  );
+
+  for (const [verb, control] of Object.entries(controls)) {
+    routes.post(
+      `/runs/:id/${verb}`,
+      { schema: { params: idParams, response: { 200: runView } } },
+      async (request) => {
+        await requestControl({ database, now }, request.actor, request.params.id, control);
+        return present.run(database, request.params.id);
+      },
+    );
+  }
+
+  routes.post('/runs/:id/say', { schema: { params: idParams, body: sayBody } }, async (request, reply) => {
+    await sayToRun({ database, now }, request.actor, request.params.id, request.body.text);
+    return reply.status(202).send({ status: 'accepted' });
+  });
+}

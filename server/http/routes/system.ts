@@ -1,0 +1,33 @@
+import { createReadStream } from 'node:fs';
+import { z } from 'zod';
+import { finding, statusView } from '../../../contract/system.ts';
+import { readStatus } from '../../domain/status/status.ts';
+import { idParams } from '../lists.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+export function systemRoutes(routes: Routes, parts: HttpParts): void {
+  const { database, artifacts, present, version } = parts;
+
+  routes.get('/status', { schema: { response: { 200: statusView } } }, () =>
+    readStatus(database, present, version),
+  );
+
+  routes.get(
+    '/doctor',
+    { schema: { response: { 200: z.object({ findings: z.array(finding) }) } } },
+    async () => ({
+      findings: await parts.doctor(),
+    }),
+  );
+
+  routes.get('/artifacts/:id/content', { schema: { params: idParams } }, async ({ params }, reply) => {
+    const artifact = await artifacts.find(database, params.id);
+    // Never shown as a page: what agents wrote is data.
+    return reply
+      .header('content-type', 'application/octet-stream')
+      .header('content-disposition', 'attachment')
+      .header('x-content-type-options', 'nosniff')
+      .header('content-length', artifact.size)
+      .send(createReadStream(artifact.path));
+  });
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { createdTask, createTaskBody, taskStatus, taskView } from '../../../contract/tasks.ts';
+import { createTask, getTask, listTasks } from '../../domain/tasks/tasks.ts';
+import { listOf, pageLimit } from '../lists.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+export function taskRoutes(routes: Routes, parts: HttpParts): void {
+  const { database, present, defaults, now } = parts;
+
+  routes.post(
+    '/tasks',
+    { schema: { body: createTaskBody, response: { 201: createdTask } } },
+    async (request, reply) => {
+      const created = await createTask({ database, present, defaults, now }, request.actor, request.body);
+      return reply.status(201).send(created);
+    },
+  );
+
+  routes.get(
+    '/tasks',
+    {
+      schema: {
+        querystring: z.object({ status: taskStatus.optional(), limit: pageLimit }),
+        response: { 200: listOf(taskView) },
+      },
+    },
+    async (request) => ({ items: await listTasks(database, request.query) }),
+  );
+
+  routes.get(
+    '/tasks/:id',
+    { schema: { params: z.object({ id: z.string() }), response: { 200: taskView } } },
+    (request) => getTask(database, request.params.id),
+  );
+}

@@ -1,0 +1,200 @@
+import type {
+  LanguageModelV4,
+  LanguageModelV4FinishReason,
+  LanguageModelV4StreamPart,
+} from '@ai-sdk/provider';
+import type { ModelResult, ToolCall, Usage } from '../../contract/steps.ts';
+import { classifyError, isUnreadableAnswer } from './classify-error.ts';
+import { type ModelAnswer, ModelError, type ModelRequest } from './model.ts';
+import { buildPrompt, buildTools } from './prompt.ts';
+
+/** A model as its provider's library opens it; `anthropic.ts` makes one, and each further provider its own. */
+export interface ProviderModel {
+  model: LanguageModelV4;
+  trackUsage(): UsageTracker;
+}
+
+/** Reads usage from a provider's raw events piece by piece, for an answer that never reaches its end. */
+export interface UsageTracker {
+  see(event: unknown): void;
+  soFar(): Usage | undefined;
+}
+
+/** Milliseconds. */
+export interface CallLimits {
+  /** The longest silence between two events of an answer, its first included. */
+  idleMs: number;
+  wholeMs: number;
+}
+export const defaultCallLimits: CallLimits = { idleMs: 60_000, wholeMs: 600_000 };
+
+export interface CallOptions {
+  signal: AbortSignal;
+  onText: (text: string) => void;
+  limits?: CallLimits;
+}
+
+/**
+ * One streamed call of a provider's model, through the AI SDK's provider interface and without its retries.
+ * An answer counts only if its end event came: otherwise nothing of it is returned, whatever was streamed.
+ * @throws ModelError for every failure of the provider; the signal's reason when aborted, at once
+ */
+export async function callProvider(
+  { model, trackUsage }: ProviderModel,
+  request: ModelRequest,
+  options: CallOptions,
+): Promise<ModelAnswer> {
+  const watch = openWatch(options.signal, options.limits ?? defaultCallLimits);
+  const usage = trackUsage();
+  const answer = openAnswer();
+  let reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart> | undefined;
+  try {
+    const { stream } = await watch.race(
+      model.doStream({
+        prompt: buildPrompt(request),
+        tools: buildTools(request.tools),
+        maxOutputTokens: request.maxOutputTokens,
+        abortSignal: watch.signal,
+        // Raw events show life while the model says nothing, and usage before the end.
+        includeRawChunks: true,
+      }),
+    );
+    reader = stream.getReader();
+    while (!answer.finish) {
+      const { done, value: part } = await watch.race(reader.read().catch(asStreamFailure));
+      if (done) break;
+      watch.beat();
+      if (part.type === 'raw') usage.see(part.rawValue);
+      else takePart(answer, part, options.onText);
+    }
+    return finishAnswer(answer);
+  } catch (error) {
+    throw watch.signal.aborted ? watch.verdict(usage.soFar()) : asModelError(error, usage.soFar());
+  } finally {
+    // The connection first, or cancelling would wait for a provider that says nothing more.
+    watch.close();
+    await Promise.allSettled([reader?.cancel()]);
+  }
+}
+
+/** Ends a call by the caller's signal or by either limit; `race` settles then, however the provider behaves. */
+function openWatch(callerSignal: AbortSignal, limits: CallLimits) {
+  const expiry = new AbortController();
+  const signal = AbortSignal.any([callerSignal, expiry.signal]);
+  const expire = (what: string) => () => expiry.abort(what);
+  const idle = setTimeout(expire(`nothing came for ${seconds(limits.idleMs)}`), limits.idleMs);
+  const whole = setTimeout(expire(`the answer took over ${seconds(limits.wholeMs)}`), limits.wholeMs);
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', () => end(), { once: true });
+  const refuse = (): never => {
+    throw signal.reason;
+  };
+  return {
+    signal,
+    beat: () => idle.refresh(),
+    race: <T>(work: PromiseLike<T>): Promise<T> => Promise.race([work, ended.then(refuse)]),
+    verdict: (usage: Usage | undefined): unknown =>
+      callerSignal.aborted
+        ? callerSignal.reason
+        : new ModelError('timeout', `The model did not finish: ${expiry.signal.reason}.`, { usage }),
+    close() {
+      clearTimeout(idle);
+      clearTimeout(whole);
+      expiry.abort('the call is over');
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000} s`;
+}
+
+interface AnswerSoFar {
+  text: string;
+  toolCalls: ToolCall[];
+  /** Calls whose arguments have begun but not ended. */
+  openCalls: Set<string>;
+  finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined;
+}
+
+function openAnswer(): AnswerSoFar {
+  return { text: '', toolCalls: [], openCalls: new Set(), finish: undefined };
+}
+
+function takePart(
+  answer: AnswerSoFar,
+  part: LanguageModelV4StreamPart,
+  onText: (text: string) => void,
+): void {
+  switch (part.type) {
+    case 'text-delta':
+      answer.text += part.delta;
+      onText(part.delta);
+      break;
+    case 'tool-input-start':
+      answer.openCalls.add(part.id);
+      break;
+    case 'tool-call':
+      answer.openCalls.delete(part.toolCallId);
+      answer.toolCalls.push({ id: part.toolCallId, name: part.toolName, argumentsText: part.input });
+      break;
+    case 'finish':
+      answer.finish = part;
+      break;
+    case 'error':
+      throw part.error;
+  }
+}
+
+function finishAnswer({ text, toolCalls, openCalls, finish }: AnswerSoFar): ModelAnswer {
+  const reason = finish?.finishReason.unified;
+  if (!finish || reason === 'interrupted' || reason === 'error' || openCalls.size > 0) {
+    throw new StreamFailure('The answer ended before its end event.');
+  }
+  const { inputTokens, outputTokens } = finish.usage;
+  const usage = {
+    input: inputTokens.total ?? 0,
+    cachedInput: inputTokens.cacheRead ?? 0,
+    output: outputTokens.total ?? 0,
+  };
+  return { text, toolCalls, finishReason: finishReasonOf(finish.finishReason), usage };
+}
+
+function finishReasonOf({ unified }: LanguageModelV4FinishReason): ModelResult['finishReason'] {
+  switch (unified) {
+    case 'stop':
+    case 'length':
+      return unified;
+    case 'tool-calls':
+      return 'tool_calls';
+    case 'content-filter':
+      return 'refused';
+    default:
+      return 'other';
+  }
+}
+
+/** The answer broke off or could not be read, after it had begun. */
+class StreamFailure extends Error {}
+
+function asStreamFailure(error: unknown): never {
+  const reason = error instanceof Error ? (error.cause ?? error) : error;
+  throw new StreamFailure(`The answer broke off: ${reason instanceof Error ? reason.message : reason}.`, {
+    cause: reason,
+  });
+}
+
+function asModelError(error: unknown, usage: Usage | undefined): unknown {
+  if (error instanceof StreamFailure) {
+    return new ModelError('stream_broken', error.message, { cause: error.cause, usage });
+  }
+  if (isUnreadableAnswer(error)) {
+    return new ModelError('stream_broken', 'The answer could not be read.', { cause: error, usage });
+  }
+  const known = classifyError(error, Date.now());
+  if (!known) return error;
+  // The library's own error is left out: it carries the whole prompt, which belongs in no log.
+  const cause = error instanceof Error ? error.cause : undefined;
+  return new ModelError(known.class, known.message, { cause, retryAfterMs: known.retryAfterMs, usage });
+}
