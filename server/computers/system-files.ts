@@ -73,11 +73,13 @@ export function prepareSystem(folder: string, node = process.execPath): SystemVi
 
 /**
  * The kernel lets the machine's root write its settings by owner alone, without a capability, and where the
- * server is root, so is the command behind its mapped number; bwrap covers some of them, and not /proc/sys.
+ * server is root, so is the command behind its mapped number. bwrap covers bus, irq and sysrq-trigger, not /proc/sys:
  * /proc/sys/kernel/core_pattern is enough to run a program outside. Hence every part with a writable file is covered.
  */
 function readOnlyProc(): string[] {
-  const names = readdirSync('/proc').filter((name) => !/^(\d+|self|thread-self|net|mounts)$/.test(name));
+  const names = readdirSync('/proc').filter(
+    (name) => !/^(\d+|self|thread-self|net|mounts|bus|irq|sysrq-trigger)$/.test(name),
+  );
   return names
     .map((name) => `/proc/${name}`)
     .filter((path) => holdsWritable(path))

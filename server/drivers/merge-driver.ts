@@ -10,6 +10,7 @@ import type { DriveContext, DriveResult, Driver } from '../runs/worker.ts';
 import { type Assignment, readAssignment } from './assignment.ts';
 import { CheckRunner } from './checks.ts';
 import { gatherEvidence } from './evidence.ts';
+import { closeGateBehind } from './gate.ts';
 import type { DriverParts } from './parts.ts';
 import { readPreparation } from './prepare.ts';
 import { endedResult, isExpectedFailure, pausedResult, Rest } from './rest.ts';
@@ -29,6 +30,7 @@ export function openMergeDriver(parts: DriverParts): Driver {
   return async (context) => {
     const assignment = await readAssignment(parts.database, context.run.runId);
     try {
+      await closeGateBehind(parts.computer, context.run);
       return await new MergeRun(parts, context, assignment).drive();
     } catch (error) {
       if (error instanceof Rest) return error.result;

@@ -18,6 +18,7 @@ import type { Tool } from '../tools/tool.ts';
 import { type Assignment, readAssignment } from './assignment.ts';
 import { planSetup } from './checks.ts';
 import { type Evidence, findAcceptance, gatherEvidence } from './evidence.ts';
+import { closeGateBehind } from './gate.ts';
 import type { DriverParts } from './parts.ts';
 import { openWorkspace, type PreparedRun, prepareRun } from './prepare.ts';
 import { enterPhase, JournalRecord } from './record.ts';
@@ -29,6 +30,7 @@ export function openTaskDriver(parts: DriverParts): Driver {
   return async (context) => {
     const assignment = await readAssignment(parts.database, context.run.runId);
     try {
+      await closeGateBehind(parts.computer, context.run);
       return await new TaskRun(parts, context, assignment).drive();
     } catch (error) {
       if (error instanceof Rest) return error.result;

@@ -291,7 +291,8 @@ export class Worker implements AsyncDisposable {
     const before = [...this.#active.values()];
     const rows = await database.many<{ id: string; token: number; control: LeaseState['control'] }>(
       sql`WITH alive AS (UPDATE workers SET heartbeat = heartbeat + 1 WHERE id = ${id})
-          UPDATE runs SET heartbeat = heartbeat + 1 WHERE worker_id = ${id}
+          UPDATE runs SET heartbeat = heartbeat + 1
+          WHERE worker_id = ${id} AND id = ANY(${before.map((active) => active.run.runId)}::text[])
           RETURNING id, lease_token AS token, control`,
     );
     const held = new Map(rows.map((row) => [row.id, row]));
