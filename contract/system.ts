@@ -55,5 +55,10 @@ export const connectionFile = z.object({ url: z.url(), key: z.string(), pid: z.n
 export type ConnectionFile = z.infer<typeof connectionFile>;
 
 /** What `event: live` carries on the stream: text as a model writes it; not in the log. */
-export const liveText = z.object({ runId: z.string(), text: z.string() });
+export const liveText = z.object({
+  runId: z.string(),
+  /** The model step that the text belongs to. */
+  seq: z.number(),
+  text: z.string(),
+});
 export type LiveText = z.infer<typeof liveText>;

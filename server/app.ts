@@ -198,7 +198,6 @@ async function startWorker(config: Config, base: WorkerBase): Promise<void> {
     ...base,
     clock: systemClock,
     tools: builtinTools(),
-    live: (runId, text) => base.live.write(runId, text),
     settings: { ...config, owner },
   };
   const worker = new Worker({

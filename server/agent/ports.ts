@@ -103,8 +103,8 @@ export interface LoopPorts {
     | { ok: false; errorClass: 'unknown_tool' | 'invalid_arguments'; message: string };
   defineTool(tool: Tool): { name: string; description: string; inputSchema: Record<string, unknown> };
   hash(text: string): string;
-  /** Text as the model writes it, for those who watch. */
-  live(text: string): void;
+  /** Text as the model writes it, for those who watch; `flush` before the step that holds all of it. */
+  live: { write(seq: number, text: string): void; flush(): Promise<void> };
   signal: AbortSignal;
   control(): 'go' | 'pause' | 'stop';
   draining(): boolean;

@@ -32,8 +32,9 @@ export async function think(ports: LoopPorts, state: RunState): Promise<WorkResu
   try {
     const { usage, ...result } = await ports.models.call(request, {
       signal: ports.signal,
-      onText: ports.live,
+      onText: (text) => ports.live.write(intended.seq, text),
     });
+    await ports.live.flush();
     const used: Amount = { tokens: usage.input + usage.output, micros: priceOf(usage, description.price) };
     await ports.record.completeModel(intended.seq, {
       status: 'done',

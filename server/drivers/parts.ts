@@ -1,3 +1,4 @@
+import type { LiveText } from '../../contract/system.ts';
 import type { Clock } from '../clock.ts';
 import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
 import type { Git } from '../computers/workspaces/git.ts';
@@ -21,7 +22,7 @@ export interface DriverParts {
   artifacts: Artifacts;
   computer: Computer;
   /** Text as a model writes it, for those who watch. */
-  live(runId: string, text: string): void;
+  live: { write(live: LiveText): void; flush(): Promise<void> };
   settings: DriverSettings;
 }
 

@@ -278,7 +278,10 @@ class TaskRun {
       parseCall,
       defineTool: toDefinition,
       hash,
-      live: (text) => this.#parts.live(run.runId, text),
+      live: {
+        write: (seq, text) => this.#parts.live.write({ runId: run.runId, seq, text }),
+        flush: () => this.#parts.live.flush(),
+      },
       signal,
       control,
       draining,

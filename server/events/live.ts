@@ -15,7 +15,7 @@ const chunkCharacters = 1_200;
 export class LiveChannel implements AsyncDisposable {
   readonly #database: Database;
   readonly #log: Logger;
-  readonly #buffers = new Map<string, string>();
+  readonly #buffers = new Map<string, LiveText>();
   readonly #watchers = new Set<(live: LiveText) => void>();
   #timer: NodeJS.Timeout | undefined;
   #listening: AsyncDisposable | undefined;
@@ -34,9 +34,22 @@ export class LiveChannel implements AsyncDisposable {
     });
   }
 
-  write(runId: string, text: string): void {
-    this.#buffers.set(runId, (this.#buffers.get(runId) ?? '') + text);
-    this.#timer ??= setTimeout(() => this.#flush(), flushMs);
+  write(live: LiveText): void {
+    const key = `${live.runId}/${live.seq}`;
+    this.#buffers.set(key, { ...live, text: (this.#buffers.get(key)?.text ?? '') + live.text });
+    this.#timer ??= setTimeout(() => void this.flush(), flushMs);
+  }
+
+  /** Sends what was written so far: before the step that holds the whole text, so that no watcher sees it later. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const payloads = [...this.#buffers.values()].flatMap((live) =>
+      chunksOf(live.text).map((text) => JSON.stringify({ ...live, text })),
+    );
+    this.#buffers.clear();
+    if (payloads.length > 0) this.#sending = this.#sending.then(() => this.#send(payloads));
+    return this.#sending;
   }
 
   watch(watcher: (live: LiveText) => void): Disposable {
@@ -48,15 +61,6 @@ export class LiveChannel implements AsyncDisposable {
     clearTimeout(this.#timer);
     await this.#sending;
     await this.#listening?.[Symbol.asyncDispose]();
-  }
-
-  #flush(): void {
-    this.#timer = undefined;
-    const payloads = [...this.#buffers].flatMap(([runId, text]) =>
-      chunksOf(text).map((chunk) => JSON.stringify({ runId, text: chunk })),
-    );
-    this.#buffers.clear();
-    this.#sending = this.#sending.then(() => this.#send(payloads));
   }
 
   async #send(payloads: string[]): Promise<void> {
