@@ -26,11 +26,12 @@ import { expireAsk } from './domain/asks/asks.ts';
 import { remindOfReview } from './domain/changes/changes.ts';
 import { issueOwnerKey, registerAgent } from './domain/principals/principals.ts';
 import { RunPresenter, remindOfRun } from './domain/runs/runs.ts';
-import { setTaskStatus } from './domain/tasks/tasks.ts';
+import { createTask, setTaskStatus } from './domain/tasks/tasks.ts';
 import { openMergeDriver } from './drivers/merge-driver.ts';
 import type { Computer, DriverParts } from './drivers/parts.ts';
 import { readPreparation } from './drivers/prepare.ts';
 import { closeUp } from './drivers/rest.ts';
+import { makeSample } from './drivers/sample.ts';
 import { openTaskDriver } from './drivers/task-driver.ts';
 import { AppError, messageOf } from './errors.ts';
 import { EventFeed } from './events/feed.ts';
@@ -258,18 +259,26 @@ type ApiBase = Base & {
 };
 
 async function startApi(config: Config, base: ApiBase): Promise<string> {
-  const { database, log, models, computer, started } = base;
+  const { database, models, computer, started } = base;
   const stopping = new AbortController();
+  const present = new RunPresenter((model) => models.describe(model));
+  const defaults = { ...config, agent: developer };
+  const now = () => systemClock.now();
   const server = buildHttpServer({
     ...base,
-    present: new RunPresenter((model) => models.describe(model)),
-    defaults: { ...config, agent: developer },
+    present,
+    defaults,
     version: readVersion(),
-    now: () => systemClock.now(),
+    now,
     readDiff: async ({ runId, base: from, commit }) => {
       const { repository } = await readPreparation(database, runId);
       return computer.content.diff(repository, from, commit, AbortSignal.timeout(60_000));
     },
+    createSample: async (actor) => {
+      const sample = await makeSample(computer, config.home, AbortSignal.timeout(60_000));
+      return createTask({ database, present, defaults, now }, actor, sample);
+    },
+    pageFolder: join(import.meta.dirname, '..', 'web', 'dist'),
     doctor: () => diagnose({ config, database, sandbox: base.sandbox }),
     ownHosts: new Set(['127.0.0.1', 'localhost', '[::1]', config.host]),
     stopping: stopping.signal,

@@ -23,7 +23,7 @@ export class Link {
       const { rows } = await this.#send({
         ...this.#names.nameOf(query, text),
         text,
-        values: [...query.values],
+        values: query.values.map(withoutNul),
       });
       return rows;
     });
@@ -74,6 +74,11 @@ export class StatementNames {
     this.#names.set(text, name);
     return { name };
   }
+}
+
+/** PostgreSQL's text cannot hold NUL, and no caller means it. */
+function withoutNul(value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value;
 }
 
 function asError(error: unknown): Error {

@@ -27,7 +27,7 @@ export interface DatabaseOptions {
 
 /**
  * Opens a PostgreSQL and makes sure that it answers. A value that is an array becomes a PostgreSQL array; JSON is
- * to be given as text: `${JSON.stringify(value)}::jsonb`.
+ * to be given by `json` of `sql.ts`. NUL in a text becomes the replacement character.
  *
  * Errors of constraints pass as PostgreSQL's own: see `isUniqueViolation`. A `database_unavailable` out of `write`
  * or a transaction's COMMIT leaves open whether it was committed.

@@ -29,6 +29,17 @@ export const raw = (text: string): Sql => ({ parts: [text], values: [] });
 
 export const empty: Sql = raw('');
 
+/**
+ * A value as jsonb; null and undefined are NULL. What jsonb cannot hold, NUL and half of a surrogate pair,
+ * becomes the replacement character: what models and commands say must never make a row impossible.
+ */
+export function json(value: unknown): Sql {
+  if (value === null || value === undefined) return sql`${null}::jsonb`;
+  const text = JSON.stringify(value);
+  // Pairs of backslashes are matched so that a backslash which is itself escaped begins nothing.
+  return sql`${text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (escape) => (escape === '\\\\' ? escape : '\ufffd'))}::jsonb`;
+}
+
 /** Pieces with a separator between them. */
 export function join(pieces: readonly Sql[], separator: string): Sql {
   return pieces.reduce(

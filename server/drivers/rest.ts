@@ -1,5 +1,5 @@
 import type { Transaction } from '../database/database.ts';
-import { sql } from '../database/sql.ts';
+import { json, sql } from '../database/sql.ts';
 import { withdrawAsks } from '../domain/asks/asks.ts';
 import { settle } from '../domain/budgets/budgets.ts';
 import { setTaskStatus } from '../domain/tasks/tasks.ts';
@@ -66,7 +66,7 @@ export async function closeUp(transaction: Transaction, runId: string, reason: s
   await withdrawAsks(transaction, runId);
   const open = await transaction.many<{ seq: number }>(
     sql`UPDATE steps SET status = 'in_doubt', ended_at = now(),
-          error = ${JSON.stringify({ class: 'interrupted', message: reason })}::jsonb
+          error = ${json({ class: 'interrupted', message: reason })}
         WHERE run_id = ${runId} AND status = 'intended' RETURNING seq`,
   );
   for (const { seq } of open) await settle(transaction, { runId, seq, used: null });

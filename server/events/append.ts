@@ -1,6 +1,6 @@
 import type { EventType } from '../../contract/events.ts';
 import type { Queryable } from '../database/database.ts';
-import { join, type Sql, sql } from '../database/sql.ts';
+import { join, json, type Sql, sql } from '../database/sql.ts';
 import { newId } from '../ids.ts';
 
 /** What happened, as a mutation tells it; the sequencer adds the number. */
@@ -43,5 +43,5 @@ export async function appendEvents(transaction: Queryable, events: readonly NewE
 export function eventValues(event: NewEvent): Sql {
   return sql`${newId('evt')}::text, ${event.type}::text, ${event.entityType}::text, ${event.entityId}::text,
     ${event.taskId ?? null}::text, ${event.runId ?? null}::text, ${event.actor}::text,
-    ${JSON.stringify(event.data ?? {})}::jsonb`;
+    ${json(event.data ?? {})}`;
 }

@@ -17,6 +17,8 @@ export class EventFeed implements AsyncDisposable {
   readonly #log: Logger;
   readonly #stop = new AbortController();
   readonly #followers = new Set<Signal>();
+  /** The connection that hears of news was lost meanwhile: look at once. */
+  readonly #look = new Signal();
   #head = 0;
   #listening: AsyncDisposable | undefined;
   #polling: Promise<void> | undefined;
@@ -30,7 +32,8 @@ export class EventFeed implements AsyncDisposable {
     this.#head = await readHead(this.#database);
     this.#listening = await this.#database.listen('events', (payload) => {
       const head = Number(payload);
-      if (head > this.#head) this.#advance(head);
+      if (payload === '') this.#look.raise();
+      else if (head > this.#head) this.#advance(head);
     });
     this.#polling = this.#poll();
   }
@@ -79,9 +82,8 @@ export class EventFeed implements AsyncDisposable {
   }
 
   async #poll(): Promise<void> {
-    const wait = new Signal();
     while (!this.#stop.signal.aborted) {
-      await wait.wait(pollMs, this.#stop.signal);
+      await this.#look.wait(pollMs, this.#stop.signal);
       try {
         const head = await readHead(this.#database);
         if (head > this.#head) this.#advance(head);

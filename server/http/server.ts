@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ChangeDiff } from '../../contract/changes.ts';
 import type { Finding } from '../../contract/system.ts';
+import type { CreatedTask } from '../../contract/tasks.ts';
 import type { Database } from '../database/database.ts';
 import type { Actor } from '../domain/actor.ts';
 import type { Artifacts } from '../domain/artifacts/artifacts.ts';
@@ -11,11 +12,13 @@ import type { EventFeed } from '../events/feed.ts';
 import type { LiveChannel } from '../events/live.ts';
 import type { Logger } from '../log.ts';
 import { authenticate, refuseForeignHost } from './authentication.ts';
-import { answerProblem, makeProblem } from './problems.ts';
+import { servePage } from './page.ts';
+import { answerProblem } from './problems.ts';
 import { askRoutes } from './routes/asks.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { eventRoutes } from './routes/events.ts';
 import { runRoutes } from './routes/runs.ts';
+import { openSessionRoutes, sessionRoutes } from './routes/sessions.ts';
 import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 
@@ -38,6 +41,10 @@ export interface HttpParts {
   now: () => number;
   readDiff: (change: { runId: string; base: string; commit: string }) => Promise<ChangeDiff>;
   doctor: () => Promise<Finding[]>;
+  /** Makes the sample repository and gives its task to the recorded model. */
+  createSample: (actor: Actor) => Promise<CreatedTask>;
+  /** The dashboard's built files. */
+  pageFolder: string;
   ownHosts: ReadonlySet<string>;
   /** Aborted when the server stops, so that streams end. */
   stopping: AbortSignal;
@@ -57,14 +64,16 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler(answerProblem(parts.log));
-  server.setNotFoundHandler((request, reply) => {
-    void reply
-      .status(404)
-      .type('application/problem+json')
-      .send(makeProblem('not_found', `There is nothing at ${request.method} ${request.url}.`));
-  });
+  servePage(server, parts.pageFolder);
   server.addHook('onRequest', async (request) => refuseForeignHost(request, parts.ownHosts));
   server.get('/api/v1/health', async () => ({ status: 'ok' }));
+  void server.register(
+    (scope, _options, done) => {
+      openSessionRoutes(scope.withTypeProvider<ZodTypeProvider>(), parts);
+      done();
+    },
+    { prefix: '/api/v1' },
+  );
   void server.register(
     (scope, _options, done) => {
       const routes = scope.withTypeProvider<ZodTypeProvider>();
@@ -72,6 +81,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       routes.addHook('onRequest', async (request) => {
         request.actor = await authenticate(parts.database, request);
       });
+      sessionRoutes(routes, parts);
       taskRoutes(routes, parts);
       runRoutes(routes, parts);
       askRoutes(routes, parts);

@@ -1,6 +1,6 @@
 import type { Step, StepError, StepKind, Usage } from '../../contract/steps.ts';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
-import { type Sql, sql } from '../database/sql.ts';
+import { json, type Sql, sql } from '../database/sql.ts';
 import { LeaseLost } from '../errors.ts';
 import { eventValues, type NewEvent } from '../events/append.ts';
 import type { Lease, LeaseState } from './lease.ts';
@@ -165,9 +165,6 @@ const held = (lease: Lease): Sql =>
   sql`held AS (SELECT id, control, wake_count FROM runs WHERE id = ${lease.runId}
         AND lease_token = ${lease.token} AND worker_id = ${lease.workerId} FOR SHARE)`;
 
-const json = (value: unknown): string | null =>
-  value === undefined || value === null ? null : JSON.stringify(value);
-
 function insertStatement(
   lease: Lease,
   seq: number,
@@ -185,8 +182,8 @@ function insertStatement(
       INSERT INTO steps (run_id, seq, kind, name, status, lease_token, intent, result, error, usage, cost_micros,
         snapshot, started_at, ended_at)
       SELECT held.id, ${seq}::integer, ${step.kind}::text, ${step.name}::text, ${status}::text, ${lease.token}::bigint,
-        ${json(step.intent ?? {})}::jsonb, ${json(end?.result)}::jsonb, ${json(end?.error)}::jsonb,
-        ${json(end?.usage)}::jsonb, ${end?.costMicros ?? null}::bigint, ${step.snapshot ?? null}::text,
+        ${json(step.intent ?? {})}, ${json(end?.result)}, ${json(end?.error)},
+        ${json(end?.usage)}, ${end?.costMicros ?? null}::bigint, ${step.snapshot ?? null}::text,
         date_trunc('milliseconds', clock_timestamp()),
         CASE WHEN ${status === 'intended'}::boolean THEN NULL ELSE date_trunc('milliseconds', clock_timestamp()) END
       FROM held RETURNING *
@@ -200,8 +197,8 @@ function insertStatement(
 function completeStatement(lease: Lease, seq: number, end: StepEnd): Sql {
   const event = stepEvent(lease, 'step.completed', { seq, status: end.status });
   return sql`WITH ${held(lease)}, written AS (
-      UPDATE steps SET status = ${end.status}::text, result = ${json(end.result)}::jsonb,
-        error = ${json(end.error)}::jsonb, usage = ${json(end.usage)}::jsonb,
+      UPDATE steps SET status = ${end.status}::text, result = ${json(end.result)},
+        error = ${json(end.error)}, usage = ${json(end.usage)},
         cost_micros = ${end.costMicros ?? null}::bigint, ended_at = date_trunc('milliseconds', clock_timestamp())
       FROM held WHERE steps.run_id = held.id AND steps.seq = ${seq}::integer AND steps.status = 'intended'
       RETURNING steps.*

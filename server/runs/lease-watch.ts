@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
-import { sql } from '../database/sql.ts';
+import { json, sql } from '../database/sql.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
@@ -115,7 +115,7 @@ async function expireLease(database: Database, run: HeldRun, now: number, cause:
     'runs.expire',
     sql`WITH expired AS (
           UPDATE runs SET status = 'queued', worker_id = NULL, lease_token = lease_token + 1,
-            wake_at = ${at}::timestamptz, waiting = ${JSON.stringify(waiting)}::jsonb ${countFailure}
+            wake_at = ${at}::timestamptz, waiting = ${json(waiting)} ${countFailure}
           WHERE id = ${run.id} AND lease_token = ${run.token} AND heartbeat = ${run.heartbeat}
             AND worker_id IS NOT NULL
           RETURNING id, task_id, lease_token

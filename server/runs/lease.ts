@@ -1,6 +1,6 @@
 import type { Waiting } from '../../contract/waiting.ts';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
-import { sql } from '../database/sql.ts';
+import { json, sql } from '../database/sql.ts';
 import { LeaseLost } from '../errors.ts';
 import { appendEvents } from '../events/append.ts';
 
@@ -74,7 +74,7 @@ export async function parkRun(
 ): Promise<boolean> {
   return database.transaction('runs.park', async (transaction) => {
     const row = await transaction.maybe(
-      sql`UPDATE runs SET status = ${park.status}, worker_id = NULL, waiting = ${JSON.stringify(park.waiting)}::jsonb,
+      sql`UPDATE runs SET status = ${park.status}, worker_id = NULL, waiting = ${json(park.waiting)},
             wake_at = ${park.wakeAt === null ? null : new Date(park.wakeAt).toISOString()}::timestamptz
           WHERE id = ${lease.runId} AND lease_token = ${lease.token} AND worker_id = ${lease.workerId}
             AND wake_count = ${park.seenWakeCount} RETURNING id`,
@@ -99,7 +99,7 @@ export async function releaseRun(
   await database.transaction('runs.release', async (transaction) => {
     const row = await transaction.maybe(
       sql`UPDATE runs SET status = 'queued', worker_id = NULL, wake_at = ${new Date(options.wakeAt).toISOString()}::timestamptz,
-            waiting = ${JSON.stringify(options.waiting)}::jsonb ${options.failed ? countFailure : sql``}
+            waiting = ${json(options.waiting)} ${options.failed ? countFailure : sql``}
           WHERE id = ${lease.runId} AND lease_token = ${lease.token} AND worker_id = ${lease.workerId} RETURNING id`,
     );
     if (row !== undefined)

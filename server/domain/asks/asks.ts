@@ -1,6 +1,6 @@
 import type { AskView, DecideAskBody } from '../../../contract/asks.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
-import { empty, sql } from '../../database/sql.ts';
+import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents, type NewEvent } from '../../events/append.ts';
 import { wakeRun } from '../../runs/lease.ts';
@@ -29,7 +29,7 @@ const columns = sql`id, run_id AS "runId", task_id AS "taskId", kind, question, 
 export async function openAsk(transaction: Transaction, ask: NewAsk): Promise<void> {
   await transaction.many(
     sql`INSERT INTO asks (id, run_id, task_id, kind, question, detail, action_hash, owner, deadline, default_decision, status)
-        VALUES (${ask.id}, ${ask.runId}, ${ask.taskId}, ${ask.kind}, ${ask.question}, ${JSON.stringify(ask.detail)}::jsonb,
+        VALUES (${ask.id}, ${ask.runId}, ${ask.taskId}, ${ask.kind}, ${ask.question}, ${json(ask.detail)},
           ${ask.actionHash}, ${ask.owner}, ${new Date(ask.deadlineAt).toISOString()}::timestamptz,
           ${ask.defaultDecision}, 'open')`,
   );

@@ -1,6 +1,6 @@
 import type { ChangeView, Receipt } from '../../../contract/changes.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
-import { empty, sql } from '../../database/sql.ts';
+import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { setTimer } from '../../runs/timers.ts';
@@ -35,7 +35,7 @@ export async function offerChange(transaction: Transaction, change: NewChange): 
   await transaction.many(
     sql`INSERT INTO changes (id, task_id, run_id, title, description, base_commit, commit, target_branch, status, receipt)
         VALUES (${change.id}, ${change.taskId}, ${change.runId}, ${change.title}, ${change.description},
-          ${change.baseCommit}, ${change.commit}, ${change.targetBranch}, 'ready', ${JSON.stringify(change.receipt)}::jsonb)`,
+          ${change.baseCommit}, ${change.commit}, ${change.targetBranch}, 'ready', ${json(change.receipt)})`,
   );
   await appendEvents(transaction, [
     {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Database, Queryable } from '../../database/database.ts';
-import { sql } from '../../database/sql.ts';
+import { json, sql } from '../../database/sql.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
 import type { Actor } from '../actor.ts';
@@ -55,7 +55,7 @@ export async function registerAgent(database: Database, profile: AgentProfile): 
     await transaction.many(
       sql`INSERT INTO agents (id, name, role, prompt, model, playbook, policy)
           SELECT id, name, ${profile.role}, ${profile.prompt}, ${profile.model}, ${profile.playbook},
-            ${JSON.stringify(profile.policy)}::jsonb FROM principals WHERE name = ${profile.name}
+            ${json(profile.policy)} FROM principals WHERE name = ${profile.name}
           ON CONFLICT (name) DO UPDATE SET role = excluded.role, prompt = excluded.prompt, model = excluded.model,
             playbook = excluded.playbook, policy = excluded.policy`,
     );

@@ -1,7 +1,7 @@
 import type { RunView } from '../../../contract/runs.ts';
 import type { Waiting } from '../../../contract/waiting.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
-import { empty, sql } from '../../database/sql.ts';
+import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
@@ -39,7 +39,7 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
   await transaction.many(
     sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, model, status, waiting, wake_at)
         VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${run.model}, 'queued',
-          ${JSON.stringify(waiting)}::jsonb, ${new Date(run.now).toISOString()}::timestamptz)`,
+          ${json(waiting)}, ${new Date(run.now).toISOString()}::timestamptz)`,
   );
   await ensureBudget(transaction, {
     scope: 'run',
@@ -230,9 +230,7 @@ export async function remindOfRun(transaction: Transaction, runId: string, now: 
   if (run.waiting === null || Date.parse(run.waiting.deadline) > now || run.waiting.atDeadline !== 'remind')
     return;
   const waiting = { ...run.waiting, deadline: new Date(now + reminderMs).toISOString() };
-  await transaction.many(
-    sql`UPDATE runs SET waiting = ${JSON.stringify(waiting)}::jsonb WHERE id = ${runId}`,
-  );
+  await transaction.many(sql`UPDATE runs SET waiting = ${json(waiting)} WHERE id = ${runId}`);
   await appendEvents(transaction, [
     {
       type: 'run.overdue',

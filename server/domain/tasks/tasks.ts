@@ -1,7 +1,7 @@
 import type { CreatedTask, CreateTaskBody, TaskView } from '../../../contract/tasks.ts';
 import type { Waiting } from '../../../contract/waiting.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
-import { empty, sql } from '../../database/sql.ts';
+import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
@@ -51,8 +51,8 @@ export async function createTask(
       sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, checks, setup, created_by)
           VALUES (${taskId}, ${projectId}, ${body.title ?? titleOf(body.instructions)}, ${body.instructions},
             ${body.priority ?? 'medium'}, 'pending', ${body.branch ?? null},
-            ${body.checks === undefined ? null : JSON.stringify(body.checks)}::jsonb,
-            ${body.setup === undefined ? null : JSON.stringify(body.setup)}::jsonb, ${actor.name})`,
+            ${json(body.checks)},
+            ${json(body.setup)}, ${actor.name})`,
     );
     await appendEvents(transaction, [
       {
@@ -118,7 +118,7 @@ export async function setTaskStatus(
 ): Promise<void> {
   const row = await transaction.maybe(
     sql`UPDATE tasks SET status = ${change.status}, updated_at = now(),
-          waiting = ${change.waiting === null ? null : JSON.stringify(change.waiting)}::jsonb
+          waiting = ${json(change.waiting)}
         WHERE id = ${change.taskId} AND status NOT IN ('completed', 'cancelled') RETURNING id`,
   );
   if (row === undefined) return;

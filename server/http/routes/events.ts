@@ -1,12 +1,14 @@
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import websocket from '@fastify/websocket';
 import { z } from 'zod';
 import { readEvents } from '../../events/read.ts';
+import { type EventQuery, followOverSocket } from '../event-socket.ts';
+import { EventStream } from '../event-stream.ts';
 import { pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../server.ts';
 
 const filter = z.object({ run: z.string().optional(), task: z.string().optional() });
-const keepAliveMs = 15_000;
+const streamQuery = filter.extend({ after: z.coerce.number().int().min(0).optional() });
+const largestMessage = 4_096;
 
 export function eventRoutes(routes: Routes, parts: HttpParts): void {
   const { database, feed } = parts;
@@ -29,67 +31,39 @@ export function eventRoutes(routes: Routes, parts: HttpParts): void {
     }),
   );
 
-  routes.get(
-    '/events/stream',
-    { schema: { querystring: filter.extend({ after: z.coerce.number().int().min(0).optional() }) } },
-    async (request, reply) => {
-      const { run, task } = request.query;
-      const resumed = Number(request.headers['last-event-id']);
-      const after =
-        request.query.after ?? (Number.isSafeInteger(resumed) && resumed >= 0 ? resumed : feed.head);
-      reply.hijack();
-      const stream = new EventStream(reply.raw, parts.stopping);
-      using _live = parts.live.watch((live) => {
-        if (run === undefined || run === live.runId)
-          stream.offer(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
-      });
-      for await (const events of feed.follow({ after, runId: run, taskId: task }, stream.closed)) {
-        const text = events.map(
-          (event) => `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
-        );
-        await stream.write(text.join(''));
-      }
-      stream.end();
-    },
-  );
+  void routes.register(websocket, { options: { maxPayload: largestMessage } });
+  void routes.register((scope, _options, done) => {
+    scope.route({
+      method: 'GET',
+      url: '/events/stream',
+      schema: { querystring: streamQuery },
+      handler: async (request, reply) => {
+        const query = streamQuery.parse(request.query);
+        const resumed = Number(request.headers['last-event-id']);
+        const after = query.after ?? (Number.isSafeInteger(resumed) && resumed >= 0 ? resumed : feed.head);
+        reply.hijack();
+        await sendEvents(parts, new EventStream(reply.raw, parts.stopping), { ...query, after });
+      },
+      wsHandler: (socket, request) => {
+        const query = streamQuery.parse(request.query);
+        void followOverSocket(parts, socket, { ...query, after: query.after ?? feed.head });
+      },
+    });
+    done();
+  });
 }
 
-/** One reader's server-sent events: written no faster than it reads, alive while it is silent. */
-class EventStream {
-  readonly closed: AbortSignal;
-  readonly #response: ServerResponse;
-  readonly #keepAlive: NodeJS.Timeout;
-
-  constructor(response: ServerResponse, stopping: AbortSignal) {
-    this.#response = response;
-    const closed = new AbortController();
-    response.on('close', () => closed.abort());
-    this.closed = AbortSignal.any([closed.signal, stopping]);
-    response.writeHead(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    });
-    response.write(': hello\n\n');
-    this.#keepAlive = setInterval(() => this.offer(': still here\n\n'), keepAliveMs);
+async function sendEvents(parts: HttpParts, stream: EventStream, query: EventQuery): Promise<void> {
+  const { run, task, after } = query;
+  using _live = parts.live.watch((live) => {
+    if (run === undefined || run === live.runId)
+      stream.offer(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
+  });
+  for await (const events of parts.feed.follow({ after, runId: run, taskId: task }, stream.closed)) {
+    const text = events.map(
+      (event) => `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
+    );
+    await stream.write(text.join(''));
   }
-
-  async write(text: string): Promise<void> {
-    if (this.closed.aborted || this.#response.write(text)) return;
-    try {
-      await once(this.#response, 'drain', { signal: this.closed });
-    } catch (error) {
-      if (!this.closed.aborted) throw error;
-    }
-  }
-
-  /** Dropped where the reader is behind: live text may be lost, events may not. */
-  offer(text: string): void {
-    if (!this.closed.aborted && !this.#response.writableNeedDrain) this.#response.write(text);
-  }
-
-  end(): void {
-    clearInterval(this.#keepAlive);
-    this.#response.end();
-  }
+  stream.end();
 }

@@ -16,6 +16,10 @@ export function taskRoutes(routes: Routes, parts: HttpParts): void {
     },
   );
 
+  routes.post('/sample', { schema: { response: { 201: createdTask } } }, async (request, reply) =>
+    reply.status(201).send(await parts.createSample(request.actor)),
+  );
+
   routes.get(
     '/tasks',
     {

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+
+export const redeemBody = z.strictObject({ token: z.string().min(20).max(200) });
+
+export const sessionView = z.object({
+  principal: z.object({ name: z.string(), role: z.enum(['admin', 'operator', 'viewer', 'agent']) }),
+  /** To be sent as `x-mission-csrf` with every request that changes something. */
+  csrf: z.string(),
+  version: z.string(),
+});
+export type SessionView = z.infer<typeof sessionView>;
+
+export const loginLink = z.object({ url: z.url(), expiresAt: z.iso.datetime() });
+export type LoginLink = z.infer<typeof loginLink>;

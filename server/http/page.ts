@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
+import { makeProblem } from './problems.ts';
+
+const policy = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Serves the dashboard: its built files, and the page itself for every address that is a view of it. */
+export function servePage(server: FastifyInstance, folder: string): void {
+  server.addHook('onSend', async (_request, reply) => {
+    void reply.headers({
+      'content-security-policy': policy,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+  });
+  const built = existsSync(join(folder, 'index.html'));
+  if (built) {
+    void server.register(fastifyStatic, {
+      root: folder,
+      index: false,
+      wildcard: false,
+      setHeaders: (response, path) => {
+        if (path.includes('/assets/'))
+          response.header('cache-control', 'public, max-age=31536000, immutable');
+      },
+    });
+  }
+  server.setNotFoundHandler((request, reply) => {
+    const isView =
+      request.method === 'GET' && !request.url.startsWith('/api/') && accepts(request.headers.accept);
+    if (isView && built) return reply.header('cache-control', 'no-store').sendFile('index.html');
+    const detail = isView
+      ? 'The dashboard is not built: run `npm run setup` and restart. The API is under /api/v1.'
+      : `There is nothing at ${request.method} ${request.url}.`;
+    return reply.status(404).type('application/problem+json').send(makeProblem('not_found', detail));
+  });
+}
+
+function accepts(header: string | undefined): boolean {
+  return header === undefined || header.includes('text/html') || header.includes('*/*');
+}
