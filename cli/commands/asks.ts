@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import { type AskView, askView, type DecideAskBody } from '../../contract/asks.ts';
+import type { CommandContext } from '../context.ts';
+import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
+import type { Run } from '../program.ts';
+import { resolveId } from '../resolve-id.ts';
+import { askLines } from '../view/run-lines.ts';
+
+export function addAskCommands(program: Command, run: Run): void {
+  program
+    .command('approve')
+    .description('let an action happen, or answer a question')
+    .argument('<ask>')
+    .argument('[answer]', 'what the agent reads; a question needs one')
+    .option('--dry-run', 'show the ask and what would be decided, and decide nothing')
+    .action((given: string, answer: string | undefined, _options: unknown, command: Command) =>
+      run(command, (context) => decide(context, given, (ask) => approvalOf(ask, answer))),
+    );
+  program
+    .command('deny')
+    .description('refuse an action')
+    .argument('<ask>')
+    .argument('[reason]', 'what the agent reads')
+    .option('--dry-run', 'show the ask and what would be decided, and decide nothing')
+    .action((given: string, reason: string | undefined, _options: unknown, command: Command) =>
+      run(command, (context) => decide(context, given, () => ({ decision: 'deny', answer: reason ?? '' }))),
+    );
+}
+
+/** A question is answered, anything else approved. */
+export function approvalOf(
+  ask: Pick<AskView, 'id' | 'kind' | 'question'>,
+  answer: string | undefined,
+): DecideAskBody {
+  if (ask.kind !== 'clarification') return { decision: 'approve', answer: answer ?? '' };
+  if (answer !== undefined && answer.trim() !== '') return { decision: 'answer', answer };
+  throw new CommandError(
+    exitStatus.usage,
+    `${ask.id} is a question and needs an answer: mission approve ${ask.id} "your answer"`,
+  );
+}
+
+async function decide(
+  context: CommandContext,
+  given: string,
+  decisionOf: (ask: AskView) => DecideAskBody,
+): Promise<ExitStatus> {
+  const { client, terminal, json, dryRun, signal } = context;
+  const id = await resolveId(client, 'ask', given);
+  const ask = await client.get(`/asks/${id}`, askView, signal);
+  // The decision names what was shown, so that nothing else can be approved by it.
+  const body = { ...decisionOf(ask), actionHash: ask.actionHash };
+  if (dryRun) {
+    if (json) terminal.out(`${JSON.stringify({ ask, body })}\n`);
+    else terminal.out(`${askLines(ask, terminal.style, new Date()).join('\n')}\n`);
+    terminal.err(`would decide: ${body.decision}\n`);
+    return exitStatus.ok;
+  }
+  const decided = await client.post(`/asks/${id}/decide`, body, askView, signal);
+  if (json) terminal.out(`${JSON.stringify(decided)}\n`);
+  else terminal.out(`${decided.id}  ${decided.decision ?? decided.status}\n`);
+  return exitStatus.ok;
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { changeDiff, changeView } from '../../contract/changes.ts';
+import { runView } from '../../contract/runs.ts';
+import type { CommandContext } from '../context.ts';
+import { type ExitStatus, exitStatus } from '../exit-status.ts';
+import { printableLine } from '../printable.ts';
+import type { Run } from '../program.ts';
+import { resolveId } from '../resolve-id.ts';
+import { diffLines } from '../view/diff-lines.ts';
+import { changeLines, filesLine, modelName, unsafeLines } from '../view/run-lines.ts';
+import { watchToEnd } from './runs.ts';
+
+export function addChangeCommands(program: Command, run: Run): void {
+  const change = program.command('change').description('look at a change, or merge it');
+  change
+    .command('show')
+    .description('what a change is, and the receipt of its checks')
+    .argument('<change>')
+    .option('--diff', 'also the whole diff', false)
+    .action((given: string, options: { diff: boolean }, command: Command) =>
+      run(command, (context) => show(context, given, options.diff)),
+    );
+  change
+    .command('merge')
+    .description('merge a change onto the branch that it was checked against')
+    .argument('<change>')
+    .option('--dry-run', 'say what would be merged, and merge nothing')
+    .action((given: string, _options: unknown, command: Command) =>
+      run(command, (context) => merge(context, given)),
+    );
+}
+
+async function show(
+  { client, terminal, json, signal }: CommandContext,
+  given: string,
+  withDiff: boolean,
+): Promise<ExitStatus> {
+  const id = await resolveId(client, 'change', given);
+  const change = await client.get(`/changes/${id}`, changeView, signal);
+  const diff = await client.get(`/changes/${id}/diff`, changeDiff, signal);
+  if (json) {
+    terminal.out(`${JSON.stringify(withDiff ? { ...change, diff } : change)}\n`);
+    return exitStatus.ok;
+  }
+  const { style } = terminal;
+  const run = await client.get(`/runs/${change.runId}`, runView, signal);
+  const files = diff.files.map(({ path, status, additions, deletions, binary }) => {
+    const sum = binary
+      ? 'binary'
+      : `${style.colors.green(`+${additions}`)} ${style.colors.red(`-${deletions}`)}`;
+    return `    ${printableLine(path, style.width - 30)}  ${style.colors.dim(status)}  ${sum}`;
+  });
+  const lines = [
+    ...changeLines(change, style),
+    style.colors.dim(`  by ${modelName(run)}, ${run.id}`),
+    ...unsafeLines(run.sandbox, style),
+    '',
+    `  ${filesLine(diff.files, style.colors)}`,
+    ...files,
+  ];
+  if (withDiff) lines.push('', ...diffLines(diff.patch, style, { indent: '' }));
+  if (withDiff && diff.truncated) lines.push(style.colors.yellow('The diff is longer than what is shown.'));
+  terminal.out(`${lines.join('\n')}\n`);
+  return exitStatus.ok;
+}
+
+async function merge(context: CommandContext, given: string): Promise<ExitStatus> {
+  const { client, terminal, dryRun, signal } = context;
+  const id = await resolveId(client, 'change', given);
+  if (dryRun) {
+    const change = await client.get(`/changes/${id}`, changeView, signal);
+    terminal.err(`would merge ${id} (${change.commit}) onto ${printableLine(change.targetBranch)}\n`);
+    return exitStatus.ok;
+  }
+  const merging = z.object({ change: changeView, run: runView });
+  const { run } = await client.post(`/changes/${id}/merge`, {}, merging, signal);
+  return watchToEnd(context, run.id);
+}
