@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import type { Responder } from '../server/models/recorded-model.ts';
-import { ConnectionCut, sendFrames, writeError } from '../server/models/wire-reply.ts';
+import { type WireReply, writeAnswer, writeError } from '../server/models/wire-reply.ts';
+import { type Failure, type Protocol, serveReply, wireKey } from './wire-server.ts';
 
 export interface AnthropicServer extends AsyncDisposable {
   /** For `baseURL` of the provider. */
@@ -12,7 +12,7 @@ export interface AnthropicServer extends AsyncDisposable {
   requests: unknown[];
 }
 
-export const anthropicServerKey = 'sk-test';
+export const anthropicServerKey = wireKey;
 
 /** Anthropic's Messages protocol on loopback: the real provider is spoken to over real HTTP. */
 export async function startAnthropicServer(respond: Responder): Promise<AnthropicServer> {
@@ -20,7 +20,9 @@ export async function startAnthropicServer(respond: Responder): Promise<Anthropi
   const served: Promise<void>[] = [];
   const server = createServer((request, response) => {
     served.push(
-      serve(request, response, (body) => {
+      serveReply(request, response, (body) => {
+        const refusal = findRefusal(request);
+        if (refusal) return refusal;
         requests.push(body);
         return respond(body);
       }),
@@ -40,27 +42,6 @@ export async function startAnthropicServer(respond: Responder): Promise<Anthropi
   };
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, respond: Responder): Promise<void> {
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
-  const body: unknown = JSON.parse(await text(request));
-  const reply = findRefusal(request) ?? respond(body);
-  response.writeHead(reply.status, reply.headers);
-  response.flushHeaders();
-  try {
-    for await (const frame of sendFrames(reply, gone.signal)) await send(response, frame);
-    response.end();
-  } catch (error) {
-    if (error instanceof ConnectionCut) response.socket?.destroy();
-    else if (!gone.signal.aborted) throw error;
-  }
-}
-
-/** Settles when the frame has left, so that a cut takes nothing of it back. */
-function send(response: ServerResponse, frame: string): Promise<void> {
-  return new Promise((resolve) => response.write(frame, () => resolve()));
-}
-
 function findRefusal({ method, url, headers }: IncomingMessage) {
   if (method !== 'POST' || url !== '/v1/messages')
     return writeError(404, 'not_found_error', `no route ${url}`);
@@ -68,4 +49,69 @@ function findRefusal({ method, url, headers }: IncomingMessage) {
     return writeError(401, 'authentication_error', 'invalid x-api-key');
   }
   return undefined;
+}
+
+const failures: Record<Failure, [status: number, type: string, message: string]> = {
+  'slow down': [429, 'rate_limit_error', 'This request would exceed your rate limit.'],
+  overloaded: [529, 'overloaded_error', 'Overloaded'],
+  broken: [500, 'api_error', 'Internal server error'],
+  'no credit': [400, 'invalid_request_error', 'Your credit balance is too low to access the Anthropic API.'],
+  'wrong key': [401, 'authentication_error', 'invalid x-api-key'],
+  'no such model': [404, 'not_found_error', 'model: m'],
+  'too long': [400, 'invalid_request_error', 'prompt is too long: 214315 tokens > 200000 maximum'],
+};
+
+/** The same protocol, for tests that hold every provider to one table. */
+export const anthropicProtocol: Protocol = {
+  version: '/v1',
+  findRefusal,
+  answer({ text, toolCalls, usage, reasoning, finish }) {
+    const reply = writeAnswer({
+      id: 'msg',
+      model: 'm',
+      text,
+      toolCalls,
+      usage,
+      pace: { chunk: 7, delayMs: 0 },
+    });
+    const reason = finish && { stop: 'end_turn', length: 'max_tokens', refused: 'refusal' }[finish];
+    const frames = reply.frames.map((frame) =>
+      reason === undefined
+        ? frame
+        : { ...frame, text: frame.text.replace(/"stop_reason":"\w+"/, `"stop_reason":"${reason}"`) },
+    );
+    return { ...reply, frames: reasoning === undefined ? frames : withThinking(frames, reasoning) };
+  },
+  error(failure) {
+    const [status, type, message] = failures[failure];
+    return writeError(status, type, message, failure === 'slow down' ? { 'retry-after': '2' } : {});
+  },
+  errorFrame(failure) {
+    const [, type, message] = failures[failure];
+    return `event: error\ndata: ${JSON.stringify({ type: 'error', error: { type, message } })}\n\n`;
+  },
+};
+
+/** A signed block of thinking before the others, whose numbers move up by one. */
+function withThinking(frames: WireReply['frames'], reasoning: string): WireReply['frames'] {
+  const [start, ...rest] = frames.map((frame) => ({
+    ...frame,
+    text: frame.text.replace(/"index":(\d+)/, (_, index: string) => `"index":${Number(index) + 1}`),
+  }));
+  const block = { type: 'thinking', thinking: '', signature: '' };
+  const events = [
+    { type: 'content_block_start', index: 0, content_block: block },
+    { type: 'content_block_delta', index: 0, delta: { type: 'thinking_delta', thinking: reasoning } },
+    {
+      type: 'content_block_delta',
+      index: 0,
+      delta: { type: 'signature_delta', signature: `signed ${reasoning}` },
+    },
+    { type: 'content_block_stop', index: 0 },
+  ];
+  const thinking = events.map((event) => ({
+    text: `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
+    delayMs: 0,
+  }));
+  return [...(start ? [start] : []), ...thinking, ...rest];
 }

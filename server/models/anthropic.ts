@@ -1,20 +1,49 @@
 import { createAnthropic } from '@ai-sdk/anthropic';
+import type { LanguageModelV4Message, SharedV4ProviderOptions } from '@ai-sdk/provider';
 import { z } from 'zod';
-import type { ProviderModel, UsageTracker } from './provider-model.ts';
+import type { Prompt, ProviderModel, UsageTracker } from './provider-model.ts';
 
-export interface AnthropicSettings {
+export interface ProviderSettings {
+  /** Empty for a server that asks for none. */
   apiKey: string;
   /** The API's address up to and including its version, such as `https://api.anthropic.com/v1`. */
   baseURL?: string | undefined;
   /** How requests are sent; the process's own `fetch` by default. */
   fetch?: typeof fetch;
+  /** What a person set for the model, in the provider's own words. */
+  options?: SharedV4ProviderOptions[string] | undefined;
 }
 
-export function openAnthropic(settings: AnthropicSettings): (modelId: string) => ProviderModel {
+export function openAnthropic(settings: ProviderSettings): (modelId: string) => ProviderModel {
   // Always given, because the library would otherwise read both from the environment.
-  const { apiKey, baseURL = 'https://api.anthropic.com/v1' } = settings;
+  const { apiKey, baseURL = 'https://api.anthropic.com/v1', options } = settings;
   const provider = createAnthropic({ apiKey, baseURL, ...(settings.fetch && { fetch: settings.fetch }) });
-  return (modelId) => ({ model: provider.languageModel(modelId), trackUsage: trackAnthropicUsage });
+  return (modelId) => ({
+    model: provider.languageModel(modelId),
+    trackUsage: trackAnthropicUsage,
+    markCacheable,
+    ...(options && { options: { anthropic: options } }),
+  });
+}
+
+const cached: { providerOptions: SharedV4ProviderOptions } = {
+  providerOptions: { anthropic: { cacheControl: { type: 'ephemeral' } } },
+};
+
+/**
+ * Four places end what the provider keeps, as many as it allows: the tools, the system prompt, and what was
+ * said before the last answer and after it. The one before is marked again because the provider looks back
+ * over twenty blocks only, and one turn can hold more.
+ */
+function markCacheable({ prompt, tools }: Prompt): Prompt {
+  const lastAnswer = prompt.findLastIndex((message) => message.role === 'assistant');
+  const ends = new Set([prompt.length - 1, lastAnswer - 1]);
+  const mark = (message: LanguageModelV4Message, at: number) =>
+    message.role === 'system' || ends.has(at) ? { ...message, ...cached } : message;
+  return {
+    prompt: prompt.map(mark),
+    tools: tools.map((tool, at) => (at === tools.length - 1 ? { ...tool, ...cached } : tool)),
+  };
 }
 
 const tokens = z.number().int().nonnegative().nullish();
@@ -42,8 +71,9 @@ function trackAnthropicUsage(): UsageTracker {
     soFar() {
       if (!seen) return undefined;
       const cachedInput = seen.cache_read_input_tokens ?? 0;
-      const input = (seen.input_tokens ?? 0) + (seen.cache_creation_input_tokens ?? 0) + cachedInput;
-      return { input, cachedInput, output: seen.output_tokens ?? 0 };
+      const cacheWrite = seen.cache_creation_input_tokens ?? 0;
+      const input = (seen.input_tokens ?? 0) + cacheWrite + cachedInput;
+      return { input, cachedInput, ...(cacheWrite > 0 && { cacheWrite }), output: seen.output_tokens ?? 0 };
     },
   };
 }

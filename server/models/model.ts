@@ -10,7 +10,13 @@ export interface ToolDefinition {
 
 export type Message =
   | { role: 'user'; text: string }
-  | { role: 'assistant'; text: string; toolCalls: { id: string; name: string; argumentsText: string }[] }
+  | {
+      role: 'assistant';
+      text: string;
+      toolCalls: { id: string; name: string; argumentsText: string }[];
+      /** What the answer's model wants back with it; other models never see it. */
+      providerState?: { model: string; state: unknown };
+    }
   | { role: 'tool'; results: { callId: string; name: string; output: string; failed: boolean }[] };
 
 export interface ModelRequest {
@@ -23,6 +29,7 @@ export interface ModelRequest {
 }
 
 export interface ModelAnswer extends ModelResult {
+  /** What the provider reported; where it reports nothing, a bound from above. */
   usage: Usage;
 }
 
@@ -45,11 +52,18 @@ export class ModelError extends Error {
   }
 }
 
-/** Price in millionths of a US dollar for a million tokens. */
-export interface Price {
+/** In millionths of a US dollar for a million tokens. */
+export interface Rates {
   input: number;
   cachedInput: number;
+  /** Input that is written to the provider's cache. */
+  cacheWrite: number;
   output: number;
+}
+
+export interface Price extends Rates {
+  /** What a call costs whose input has more than so many tokens. */
+  long?: Rates & { above: number };
 }
 
 export interface ModelDescription {
@@ -62,8 +76,8 @@ export interface ModelDescription {
 }
 
 export interface Models {
-  /** @throws AppError `unprocessable` naming the models there are */
-  describe(model: string): ModelDescription;
+  /** @throws AppError `unprocessable` that names the models there are, or says how to give a price */
+  describe(model: string): Promise<ModelDescription>;
   /**
    * One call, streamed; never retried here.
    * @throws ModelError for every failure of the provider; the signal's reason when aborted
@@ -83,10 +97,27 @@ export function highestUsage(request: ModelRequest): Usage {
   return { input: bytes + addedByProvider, cachedInput: 0, output: request.maxOutputTokens };
 }
 
+/** The highest price of a usage of which it is not known yet what the cache takes or gives. */
+export function highestPriceOf(usage: Usage, price: Price): number {
+  const rates = ratesFor(usage, price);
+  const input = Math.max(rates.input, rates.cachedInput, rates.cacheWrite);
+  return Math.ceil((usage.input * input + usage.output * rates.output) / 1e6);
+}
+
 /** Price of a usage in millionths of a dollar, rounded up. */
 export function priceOf(usage: Usage, price: Price): number {
-  const fresh = usage.input - usage.cachedInput;
+  const rates = ratesFor(usage, price);
+  const { input, cachedInput, cacheWrite = 0, output } = usage;
+  const fresh = input - cachedInput - cacheWrite;
   return Math.ceil(
-    (fresh * price.input + usage.cachedInput * price.cachedInput + usage.output * price.output) / 1e6,
+    (fresh * rates.input +
+      cachedInput * rates.cachedInput +
+      cacheWrite * rates.cacheWrite +
+      output * rates.output) /
+      1e6,
   );
+}
+
+function ratesFor(usage: Usage, { long, ...price }: Price): Rates {
+  return long !== undefined && usage.input > long.above ? long : price;
 }

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AppError } from '../errors.ts';
 import { openLog } from '../log.ts';
-import { highestUsage, type Message, priceOf } from './model.ts';
+import { highestPriceOf, highestUsage, type Message, priceOf } from './model.ts';
 import { type ModelsSettings, openModels } from './models.ts';
 import { readPriceTable } from './prices.ts';
+import type { Connection, ModelRegistry } from './registry.ts';
 
 const header = { recording: 1, title: 'A sample', model: 'recorded/sample', source: 'written by hand' };
 const turns = [
@@ -27,41 +28,57 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const open = (settings: Partial<ModelsSettings> = {}) =>
-  openModels({ recordings: folder, prices: readPriceTable(), log: openLog('silent'), ...settings });
-const anthropic = { apiKey: 'sk-test' };
+  openModels({
+    recordings: folder,
+    registry: registryOf(),
+    prices: readPriceTable(),
+    log: openLog('silent'),
+    ...settings,
+  });
+const anthropic: Connection = {
+  name: 'anthropic',
+  kind: 'anthropic',
+  baseURL: 'https://api.anthropic.com/v1',
+  apiKey: 'sk-test',
+  problem: null,
+};
+function registryOf(...connections: Connection[]): ModelRegistry {
+  return { connections: async () => connections, prices: async () => ({}) };
+}
 
-test('describes a recording as a recording, with a price that makes budgets move', () => {
-  expect(open().describe('recorded/sample')).toEqual({
+test('describes a recording as a recording, with a price that makes budgets move', async () => {
+  expect(await open().describe('recorded/sample')).toEqual({
     model: 'recorded/sample',
     recording: true,
     contextTokens: 200_000,
     maxOutputTokens: 32_000,
-    price: { input: 2_000_000, cachedInput: 100_000, output: 10_000_000 },
+    price: { input: 2_000_000, cachedInput: 100_000, cacheWrite: 2_000_000, output: 10_000_000 },
   });
 });
 
-test('describes a real model by the price table, a dated name by its model', () => {
-  const price = { input: 3_000_000, cachedInput: 300_000, output: 15_000_000 };
+test('describes a real model by the price table, a dated name by its model', async () => {
+  const price = { input: 3_000_000, cachedInput: 300_000, cacheWrite: 3_750_000, output: 15_000_000 };
   for (const model of ['anthropic/claude-sonnet-4-5', 'anthropic/claude-sonnet-4-5-20250929']) {
-    expect(open({ anthropic }).describe(model)).toMatchObject({ model, recording: false, price });
+    expect(await open({ registry: registryOf(anthropic) }).describe(model)).toMatchObject({
+      model,
+      recording: false,
+      price,
+    });
   }
 });
 
 test.each([
-  [
-    'recorded/none',
-    undefined,
-    'There are: recorded/broken, recorded/sample. To use Anthropic, set ANTHROPIC_API_KEY',
-  ],
+  ['recorded/none', undefined, 'There are: recorded/broken, recorded/sample.'],
   ['sample', undefined, 'There is no model sample.'],
-  ['anthropic/claude-opus-5-5', undefined, 'set ANTHROPIC_API_KEY'],
+  ['anthropic/claude-opus-5-5', undefined, 'or set ANTHROPIC_API_KEY and restart'],
   ['openai/gpt', anthropic, 'recorded/sample, anthropic/claude-'],
   ['anthropic/claude-future', anthropic, 'mission.config.json'],
   ['recorded/broken', undefined, 'broken.jsonl is not valid, line 1'],
-])('refuses to describe %s and says what to do', (model, connected, message) => {
-  const refused = () => open({ anthropic: connected }).describe(model);
-  expect(refused).toThrow(AppError);
-  expect(refused).toThrow(message);
+])('refuses to describe %s and says what to do', async (model, connected, message) => {
+  const registry = registryOf(...(connected ? [connected] : []));
+  const refused = () => open({ registry }).describe(model);
+  await expect(refused).rejects.toBeInstanceOf(AppError);
+  await expect(refused).rejects.toThrow(message);
 });
 
 test('a recording that is broken fails the call with its file and line', async () => {
@@ -74,7 +91,7 @@ test('a recording that is broken fails the call with its file and line', async (
 test('reserves no less than is then reported, and passes its crash points', async () => {
   const reached: string[] = [];
   const models = open({ crashPoints: { reach: (name) => reached.push(name) } });
-  const { price } = models.describe('recorded/sample');
+  const { price } = await models.describe('recorded/sample');
   const messages: Message[] = [];
   const options = { signal: new AbortController().signal, onText: () => undefined };
   for (const said of ['Go.', 'ü€ 漢字 🚀'.repeat(50), '']) {
@@ -87,7 +104,7 @@ test('reserves no less than is then reported, and passes its crash points', asyn
     expect(usage.input).toBeGreaterThan(0);
     expect(usage.input).toBeLessThanOrEqual(highest.input);
     expect(usage.output).toBeLessThanOrEqual(highest.output);
-    expect(priceOf(usage, price)).toBeLessThanOrEqual(priceOf(highest, price));
+    expect(priceOf(usage, price)).toBeLessThanOrEqual(highestPriceOf(highest, price));
     messages.push({ role: 'assistant', text, toolCalls: [] });
   }
   const [before, after] = ['model:before', 'model:after'];
@@ -98,8 +115,8 @@ test('a price table of one’s own takes the place of ours, or says what is wron
   const file = join(folder, 'prices.json');
   const model = { input: 1, cachedInput: 0.1, output: 2 };
   await writeFile(file, JSON.stringify({ asOf: '2026-01-01', models: { 'anthropic/mine': model } }));
-  const models = open({ anthropic, prices: readPriceTable(file) });
-  expect(models.describe('anthropic/mine')).toMatchObject({
+  const models = open({ registry: registryOf(anthropic), prices: readPriceTable(file) });
+  expect(await models.describe('anthropic/mine')).toMatchObject({
     price: { output: 2_000_000 },
     contextTokens: 200_000,
   });

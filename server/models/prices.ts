@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { type ListedPrice, listedPrice } from '../../contract/models.ts';
 import { AppError } from '../errors.ts';
-import type { Price } from './model.ts';
-
-const dollars = z.number().nonnegative().max(1_000_000);
-
-/** US dollars for a million tokens, as providers publish them. */
-export const listedPrice = z.strictObject({ input: dollars, cachedInput: dollars, output: dollars });
-export type ListedPrice = z.infer<typeof listedPrice>;
+import type { Price, Rates } from './model.ts';
 
 /** What a person writes of a model: its price, and its limits where they are known. */
 export const listedModel = listedPrice.extend({
+  /** What a call costs whose input has more than `above` tokens. */
+  long: listedPrice.extend({ above: z.number().int().positive() }).optional(),
   contextTokens: z.number().int().positive().default(200_000),
   maxOutputTokens: z.number().int().positive().default(32_000),
+  /** The day the price was looked up. */
+  asOf: z.iso.date().optional(),
+  /** Given to the provider with every call, such as `{"thinking":{"type":"adaptive"}}`. */
+  options: z.record(z.string(), z.json()).optional(),
   note: z.string().optional(),
 });
 export type ListedModel = z.infer<typeof listedModel>;
@@ -46,11 +47,35 @@ export function readPriceTable(file: string | URL = new URL('prices.json', impor
   }
 }
 
+/** What writing to the cache costs where nobody says it: Anthropic asks a quarter more, the others nothing. */
+const cacheWriteSurcharge = { anthropic: 1.25, other: 1 };
+
 /** In millionths of a dollar, rounded up. */
-export function priceFrom({ input, cachedInput, output }: ListedPrice): Price {
-  return { input: micros(input), cachedInput: micros(cachedInput), output: micros(output) };
+export function priceFrom(listed: ListedPrice & { long?: ListedModel['long'] }, kind?: string): Price {
+  const price = ratesFrom(listed, kind);
+  return listed.long === undefined
+    ? price
+    : { ...price, long: { ...ratesFrom(listed.long, kind), above: listed.long.above } };
+}
+
+function ratesFrom({ input, cachedInput, cacheWrite, output }: ListedPrice, kind?: string): Rates {
+  const surcharge = kind === 'anthropic' ? cacheWriteSurcharge.anthropic : cacheWriteSurcharge.other;
+  return {
+    input: micros(input),
+    cachedInput: micros(cachedInput),
+    cacheWrite: micros(cacheWrite ?? input * surcharge),
+    output: micros(output),
+  };
 }
 
 function micros(amount: number): number {
   return Math.ceil(Number((amount * 1e6).toFixed(3)));
+}
+
+/** The price of a model in dollars for people to read; a dated name costs what its model costs. */
+export function findListed(
+  models: Readonly<Record<string, ListedModel>>,
+  model: string,
+): ListedModel | undefined {
+  return models[model] ?? models[model.replace(/-(\d{8}|\d{4}-\d\d-\d\d)$/, '')];
 }

@@ -6,6 +6,7 @@ import type {
   LanguageModelV4ToolCallPart,
   LanguageModelV4ToolResultPart,
 } from '@ai-sdk/provider';
+import { restoreParts } from './answer-state.ts';
 import type { Message, ModelRequest, ToolDefinition } from './model.ts';
 
 type AssistantMessage = Extract<Message, { role: 'assistant' }>;
@@ -20,13 +21,15 @@ const carryOn = 'Continue.';
  * it starts and ends with the user, no text is blank, no two assistant messages touch (so their number is
  * the number of turns), every tool call is followed by its result, and no result lacks its call.
  */
-export function buildPrompt(request: Pick<ModelRequest, 'system' | 'messages'>): LanguageModelV4Prompt {
+export function buildPrompt(
+  request: Pick<ModelRequest, 'model' | 'system' | 'messages'>,
+): LanguageModelV4Prompt {
   const prompt: LanguageModelV4Prompt = [];
   if (!isBlank(request.system)) prompt.push({ role: 'system', content: request.system });
   let turn = openUserTurn([]);
   for (const message of request.messages) {
     if (message.role === 'assistant') {
-      prompt.push(...closeUserTurn(turn), convertAnswer(message));
+      prompt.push(...closeUserTurn(turn), convertAnswer(message, request.model));
       turn = openUserTurn(message.toolCalls);
     } else if (message.role === 'tool') takeResults(turn, message);
     else if (!isBlank(message.text)) turn.texts.push(message.text);
@@ -76,8 +79,12 @@ function closeUserTurn(turn: UserTurn): LanguageModelV4Message[] {
   return messages;
 }
 
-function convertAnswer(message: AssistantMessage): LanguageModelV4Message {
+function convertAnswer(message: AssistantMessage, model: string): LanguageModelV4Message {
   const calls = message.toolCalls.map(convertCall);
+  const kept = message.providerState?.model === model ? message.providerState.state : undefined;
+  const restored = restoreParts(kept, { text: message.text, calls });
+  // Reasoning alone is no answer that a provider takes back.
+  if (restored?.some((part) => part.type !== 'reasoning')) return { role: 'assistant', content: restored };
   if (!isBlank(message.text)) {
     return { role: 'assistant', content: [{ type: 'text', text: message.text.trimEnd() }, ...calls] };
   }

@@ -1,17 +1,33 @@
 import type {
   LanguageModelV4,
   LanguageModelV4FinishReason,
+  LanguageModelV4FunctionTool,
+  LanguageModelV4Prompt,
   LanguageModelV4StreamPart,
+  LanguageModelV4Usage,
+  SharedV4ProviderOptions,
 } from '@ai-sdk/provider';
 import type { ModelResult, ToolCall, Usage } from '../../contract/steps.ts';
+import { openStateCollector } from './answer-state.ts';
 import { classifyError, isUnreadableAnswer } from './classify-error.ts';
-import { type ModelAnswer, ModelError, type ModelRequest } from './model.ts';
+import { highestUsage, type ModelAnswer, ModelError, type ModelRequest } from './model.ts';
 import { buildPrompt, buildTools } from './prompt.ts';
 
-/** A model as its provider's library opens it; `anthropic.ts` makes one, and each further provider its own. */
+/** A model as its provider's library opens it; each kind of provider makes its own. */
 export interface ProviderModel {
   model: LanguageModelV4;
   trackUsage(): UsageTracker;
+  /** Given with every call. */
+  options?: SharedV4ProviderOptions;
+  /** Says which parts of a prompt the provider is to keep in its cache. */
+  markCacheable?(prompt: Prompt): Prompt;
+  /** How long the provider may say nothing, where it stays silent for longer than most, in milliseconds. */
+  quietMs?: number;
+}
+
+export interface Prompt {
+  prompt: LanguageModelV4Prompt;
+  tools: LanguageModelV4FunctionTool[];
 }
 
 /** Reads usage from a provider's raw events piece by piece, for an answer that never reaches its end. */
@@ -40,19 +56,24 @@ export interface CallOptions {
  * @throws ModelError for every failure of the provider; the signal's reason when aborted, at once
  */
 export async function callProvider(
-  { model, trackUsage }: ProviderModel,
+  provider: ProviderModel,
   request: ModelRequest,
   options: CallOptions,
 ): Promise<ModelAnswer> {
-  const watch = openWatch(options.signal, options.limits ?? defaultCallLimits);
-  const usage = trackUsage();
+  const { quietMs } = provider;
+  const watch = openWatch(
+    options.signal,
+    options.limits ?? { ...defaultCallLimits, ...(quietMs !== undefined && { idleMs: quietMs }) },
+  );
+  const usage = provider.trackUsage();
+  const prompt = { prompt: buildPrompt(request), tools: buildTools(request.tools) };
   const answer = openAnswer();
   let reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart> | undefined;
   try {
     const { stream } = await watch.race(
-      model.doStream({
-        prompt: buildPrompt(request),
-        tools: buildTools(request.tools),
+      provider.model.doStream({
+        ...(provider.markCacheable?.(prompt) ?? prompt),
+        ...(provider.options && { providerOptions: provider.options }),
         maxOutputTokens: request.maxOutputTokens,
         abortSignal: watch.signal,
         // Raw events show life while the model says nothing, and usage before the end.
@@ -67,7 +88,7 @@ export async function callProvider(
       if (part.type === 'raw') usage.see(part.rawValue);
       else takePart(answer, part, options.onText);
     }
-    return finishAnswer(answer);
+    return finishAnswer(answer, request);
   } catch (error) {
     throw watch.signal.aborted ? watch.verdict(usage.soFar()) : asModelError(error, usage.soFar());
   } finally {
@@ -115,11 +136,12 @@ interface AnswerSoFar {
   toolCalls: ToolCall[];
   /** Calls whose arguments have begun but not ended. */
   openCalls: Set<string>;
+  state: ReturnType<typeof openStateCollector>;
   finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined;
 }
 
 function openAnswer(): AnswerSoFar {
-  return { text: '', toolCalls: [], openCalls: new Set(), finish: undefined };
+  return { text: '', toolCalls: [], openCalls: new Set(), state: openStateCollector(), finish: undefined };
 }
 
 function takePart(
@@ -127,6 +149,7 @@ function takePart(
   part: LanguageModelV4StreamPart,
   onText: (text: string) => void,
 ): void {
+  answer.state.see(part);
   switch (part.type) {
     case 'text-delta':
       answer.text += part.delta;
@@ -144,21 +167,43 @@ function takePart(
       break;
     case 'error':
       throw part.error;
+    default:
+      break;
   }
 }
 
-function finishAnswer({ text, toolCalls, openCalls, finish }: AnswerSoFar): ModelAnswer {
+function finishAnswer(answer: AnswerSoFar, request: ModelRequest): ModelAnswer {
+  const { text, toolCalls, openCalls, finish } = answer;
   const reason = finish?.finishReason.unified;
   if (!finish || reason === 'interrupted' || reason === 'error' || openCalls.size > 0) {
     throw new StreamFailure('The answer ended before its end event.');
   }
-  const { inputTokens, outputTokens } = finish.usage;
-  const usage = {
-    input: inputTokens.total ?? 0,
-    cachedInput: inputTokens.cacheRead ?? 0,
-    output: outputTokens.total ?? 0,
+  const providerState = answer.state.state();
+  return {
+    text,
+    toolCalls,
+    finishReason: finishReasonOf(finish.finishReason),
+    usage: usageOf(finish.usage) ?? usageAtMost(answer, request),
+    ...(providerState !== undefined && { providerState }),
   };
-  return { text, toolCalls, finishReason: finishReasonOf(finish.finishReason), usage };
+}
+
+function usageOf({ inputTokens, outputTokens }: LanguageModelV4Usage): Usage | undefined {
+  if (inputTokens.total === undefined || outputTokens.total === undefined) return undefined;
+  const { total, cacheRead = 0, cacheWrite = 0 } = inputTokens;
+  return {
+    input: total,
+    cachedInput: cacheRead,
+    ...(cacheWrite > 0 && { cacheWrite }),
+    output: outputTokens.total,
+  };
+}
+
+/** Some servers report nothing. What they took is then bounded from above, so that no budget is overspent. */
+function usageAtMost({ text, toolCalls }: AnswerSoFar, request: ModelRequest): Usage {
+  const said = Buffer.byteLength(JSON.stringify([text, toolCalls]));
+  const { input, output } = highestUsage(request);
+  return { input, cachedInput: 0, output: Math.min(output, said) };
 }
 
 function finishReasonOf({ unified }: LanguageModelV4FinishReason): ModelResult['finishReason'] {

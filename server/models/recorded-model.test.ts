@@ -10,6 +10,7 @@ import { openModels } from './models.ts';
 import { readPriceTable } from './prices.ts';
 import { openResponder } from './recorded-model.ts';
 import { openRecordings } from './recording.ts';
+import type { Connection } from './registry.ts';
 
 const header = { recording: 1, title: 'A sample', model: 'recorded/sample', source: 'written by hand' };
 const calls = [
@@ -37,9 +38,20 @@ async function openWay(
 ): Promise<AsyncDisposable & { models: Models; model: string }> {
   const responder = openResponder((name) => openRecordings(folder).read(name));
   const server = way === 'over HTTP' ? await startAnthropicServer(responder) : undefined;
+  const connections: Connection[] = server
+    ? [
+        {
+          name: 'anthropic',
+          kind: 'anthropic',
+          baseURL: server.baseURL,
+          apiKey: anthropicServerKey,
+          problem: null,
+        },
+      ]
+    : [];
   const models = openModels({
     recordings: folder,
-    anthropic: server && { apiKey: anthropicServerKey, baseURL: server.baseURL },
+    registry: { connections: async () => connections, prices: async () => ({}) },
     prices: readPriceTable(),
     log: openLog('silent'),
     limits: { idleMs, wholeMs: 20_000 },

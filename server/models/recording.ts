@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { listedPrice } from '../../contract/models.ts';
 import { usage } from '../../contract/steps.ts';
 import { AppError } from '../errors.ts';
-import { listedPrice } from './prices.ts';
 
 /*
  * A recording is a file of JSON Lines, `NAME.jsonl`, replayed as the model `recorded/NAME`.

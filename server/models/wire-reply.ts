@@ -112,6 +112,7 @@ function blockEvents(index: number, start: Record<string, unknown>, deltas: Delt
 }
 
 function messageStart({ id, model, usage }: WireAnswer): WireEvent {
+  const { input, cachedInput, cacheWrite = 0 } = usage;
   const message = {
     id,
     type: 'message',
@@ -121,9 +122,9 @@ function messageStart({ id, model, usage }: WireAnswer): WireEvent {
     stop_reason: null,
     stop_sequence: null,
     usage: {
-      input_tokens: usage.input - usage.cachedInput,
-      cache_creation_input_tokens: 0,
-      cache_read_input_tokens: usage.cachedInput,
+      input_tokens: input - cachedInput - cacheWrite,
+      cache_creation_input_tokens: cacheWrite,
+      cache_read_input_tokens: cachedInput,
       output_tokens: 1,
     },
   };
