@@ -22,6 +22,10 @@ export class Client {
     return this.#request('POST', path, body, schema, signal);
   }
 
+  delete<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
+    return this.#request('DELETE', path, undefined, schema, signal);
+  }
+
   /** All of a list. */
   async list<T>(path: string, item: z.ZodType<T>, signal?: AbortSignal): Promise<T[]> {
     const { items } = await this.get(path, z.object({ items: z.array(item) }), signal);

@@ -2,6 +2,8 @@ import { Command, CommanderError } from 'commander';
 import { Client } from './client.ts';
 import { addAskCommands } from './commands/asks.ts';
 import { addChangeCommands } from './commands/changes.ts';
+import { addHaltCommands } from './commands/halt.ts';
+import { addNotifyCommands } from './commands/notify.ts';
 import { addRunCommands } from './commands/runs.ts';
 import { addSystemCommands } from './commands/system.ts';
 import { missionHome } from './connection.ts';
@@ -39,8 +41,10 @@ export async function createProgram(args: string[]): Promise<number> {
     .configureOutput({ writeErr: (text) => void process.stderr.write(text) });
   addSystemCommands(program, run);
   addRunCommands(program, run);
+  addHaltCommands(program, run);
   addAskCommands(program, run);
   addChangeCommands(program, run);
+  addNotifyCommands(program, run);
   for (const command of everyCommand(program)) addCommonOptions(command);
   try {
     if (args.length === 0) program.help({ error: true });

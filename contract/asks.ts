@@ -16,6 +16,8 @@ export const askView = z.object({
   status: z.enum(['open', 'decided', 'expired', 'withdrawn']),
   decision: z.enum(['approve', 'deny', 'answer']).nullable(),
   answer: z.string().nullable(),
+  /** The arguments that a person put in the place of the agent's; null where they were left as they are. */
+  input: z.record(z.string(), z.unknown()).nullable(),
   decidedBy: z.string().nullable(),
   createdAt: z.string(),
 });
@@ -25,6 +27,11 @@ export const decideAskBody = z.strictObject({
   decision: z.enum(['approve', 'deny', 'answer']),
   /** What the agent reads: the answer, or the reason of a denial. */
   answer: z.string().max(20_000).default(''),
+  /**
+   * Only with the approval of a tool call: the arguments that run in the place of the agent's. They are held
+   * against the tool's schema and the policy when the call is made.
+   */
+  input: z.record(z.string(), z.unknown()).optional(),
   /** Optional: the decision holds only if the ask still is about this action. */
   actionHash: z.string().optional(),
 });

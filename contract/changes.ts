@@ -52,10 +52,22 @@ export const changeView = z.object({
   status: z.enum(['draft', 'ready', 'sent_back', 'merged', 'reverted', 'closed']),
   receipt,
   mergedCommit: z.string().nullable(),
+  /** The commit that took the change out of its branch again. */
+  revertCommit: z.string().nullable(),
+  /** The change that was sent back and that this one is the answer to. */
+  supersedes: z.string().nullable(),
+  /** Why it went back to its agent, and who sent it: a principal's name, or `control-plane` after a collision. */
+  sentBack: z.object({ by: z.string(), comments: z.string(), at: z.string() }).nullable(),
   createdAt: z.string(),
   updatedAt: z.string(),
 });
 export type ChangeView = z.infer<typeof changeView>;
+
+export const sendBackBody = z.strictObject({
+  /** What must become different; the agent's first guidance. */
+  comments: z.string().trim().min(1).max(20_000),
+});
+export type SendBackBody = z.infer<typeof sendBackBody>;
 
 export const changeDiff = z.object({ patch: z.string(), truncated: z.boolean(), files: z.array(fileChange) });
 export type ChangeDiff = z.infer<typeof changeDiff>;

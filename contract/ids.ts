@@ -17,6 +17,7 @@ export const idPrefixes = [
   'wrk',
   'tmr',
   'inst',
+  'dlv',
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 

@@ -41,10 +41,14 @@ export type ErrorClass = (typeof errorClasses)[number];
 /** What a tool call may touch: decides what a crash in its middle means. */
 export type Effect = 'read' | 'workspace' | 'external';
 
-/** Tokens of one model call. `cachedInput` is the part of `input` that was read from the provider's cache. */
+/**
+ * Tokens of one model call. Of `input`, `cachedInput` were read from the provider's cache and `cacheWrite`
+ * written to it.
+ */
 export const usage = z.object({
   input: z.number().int().nonnegative(),
   cachedInput: z.number().int().nonnegative(),
+  cacheWrite: z.number().int().nonnegative().optional(),
   output: z.number().int().nonnegative(),
 });
 export type Usage = z.infer<typeof usage>;
@@ -70,6 +74,8 @@ export interface ModelResult {
   text: string;
   toolCalls: ToolCall[];
   finishReason: 'stop' | 'tool_calls' | 'length' | 'refused' | 'other';
+  /** What the provider wants back with this answer, such as its reasoning; opaque, for the same model alone. */
+  providerState?: unknown;
 }
 export interface ToolIntent {
   callId: string;
@@ -78,6 +84,8 @@ export interface ToolIntent {
   name: string;
   input: unknown;
   effect: Effect;
+  /** The person who put `input` in the place of the arguments that the model wrote. */
+  editedBy?: string;
 }
 export interface ToolResult {
   ok: boolean;
@@ -104,6 +112,8 @@ export interface AskResult {
   decision: 'approve' | 'deny' | 'answer' | 'expired' | 'withdrawn';
   answer: string;
   by: string;
+  /** The arguments that a person put in the place of the model's. */
+  input?: Record<string, unknown>;
 }
 export interface GuidanceIntent {
   text: string;
@@ -134,6 +144,8 @@ export interface NoteIntent {
   text: string;
   callId?: string;
   modelSeq?: number;
+  /** From here on the run goes on with another model. */
+  fallback?: { from: string; to: string };
 }
 
 export interface StepError {

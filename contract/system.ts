@@ -24,8 +24,16 @@ export const workerView = z.object({
 });
 export type WorkerView = z.infer<typeof workerView>;
 
+/** Everything is stopped: no worker takes a run until it is released. */
+export const halt = z.object({ by: z.string(), at: z.string(), reason: z.string() });
+export type Halt = z.infer<typeof halt>;
+export const haltView = z.object({ halted: halt.nullable() });
+export const haltBody = z.strictObject({ reason: z.string().trim().max(2_000).default('') });
+
 export const statusView = z.object({
   version: z.string(),
+  /** Null where runs may run. */
+  halted: halt.nullable(),
   workers: z.array(workerView),
   /** Open asks: what waits for a person. */
   asks: z.array(askView),

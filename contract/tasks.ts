@@ -20,6 +20,20 @@ export const priority = z
   .transform((value) => priorityAliases[value.toUpperCase()] ?? value)
   .pipe(z.enum(['low', 'medium', 'high', 'critical']));
 
+/** A folder of the repository, such as `packages/core`: no part of it may lead out. */
+export const repositoryFolder = z
+  .string()
+  .trim()
+  .max(1_000)
+  .transform((value) => value.replace(/\/{2,}/g, '/').replace(/^(\.\/)+|\/$/g, ''))
+  .refine(
+    (value) =>
+      !value.startsWith('/') &&
+      !value.includes('\0') &&
+      !value.split('/').some((part) => part === '..' || part === '.' || /^\.git$/i.test(part)),
+    'it must be a folder inside the repository, such as packages/core',
+  );
+
 const commandLine = z.string().trim().min(1).max(2_000);
 
 export const createTaskBody = z.strictObject({
@@ -29,6 +43,8 @@ export const createTaskBody = z.strictObject({
   /** An absolute path on the server's machine, or a file:, http: or https: URL. */
   repository: z.string().trim().min(1).max(4_096),
   branch: z.string().trim().min(1).max(250).optional(),
+  /** Where checks and set-up run and are looked for; the repository's root where it is not given. */
+  folder: repositoryFolder.optional(),
   /** Shell lines that must pass; discovered in the repository where there are none. */
   checks: z.array(commandLine).max(20).optional(),
   /** Shell lines that prepare dependencies; discovered from lockfiles where there are none. */
@@ -50,6 +66,8 @@ export const taskView = z.object({
   projectId: z.string(),
   repository: z.string(),
   branch: z.string().nullable(),
+  /** Where checks and set-up run; null for the root. */
+  folder: z.string().nullable(),
   title: z.string(),
   instructions: z.string(),
   priority: z.enum(['low', 'medium', 'high', 'critical']),

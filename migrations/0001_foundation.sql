@@ -11,6 +11,8 @@ CREATE TABLE api_keys (
   id           text PRIMARY KEY,
   principal_id text NOT NULL REFERENCES principals,
   hash         bytea NOT NULL UNIQUE,
+  -- What the key is for; a machine's own key is replaced at each start of its server.
+  label        text NOT NULL,
   created_at   timestamptz NOT NULL DEFAULT now(),
   revoked_at   timestamptz
 );
@@ -90,7 +92,8 @@ CREATE INDEX runs_of_task ON runs (task_id);
 CREATE UNIQUE INDEX runs_one_live ON runs (task_id, kind) WHERE ended_at IS NULL;
 
 CREATE TABLE steps (
-  run_id      text NOT NULL REFERENCES runs,
+  -- Its run exists: every write selects and locks that row in the same statement, and no run is ever deleted.
+  run_id      text NOT NULL,
   seq         integer NOT NULL,
   kind        text NOT NULL CHECK (kind IN
     ('model', 'tool', 'ask', 'guidance', 'phase', 'compaction', 'check', 'note')),

@@ -1,8 +1,9 @@
 /** Every npm script goes through here, so that each works in a fresh clone: set up first, then run with Node 24. */
 import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { ensureWeb } from './build-web.mjs';
 import { root, run } from './node24.mjs';
-import { explain, setup } from './setup.mjs';
+import { explain, setup, tell } from './setup.mjs';
 
 const [verb = '', ...rest] = process.argv.slice(2);
 try {
@@ -33,6 +34,7 @@ async function start(name, args) {
     return 2;
   }
   const node = await setup();
+  await ensureWeb(node, tell);
   return runAll(node, lines);
 }
 

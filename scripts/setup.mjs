@@ -37,7 +37,7 @@ export function explain(error) {
   return 1;
 }
 
-function tell(line) {
+export function tell(line) {
   process.stderr.write(`set-up: ${line}\n`);
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { developerPrompt } from './agent/developer.ts';
@@ -16,38 +17,51 @@ import { openWorkspaces } from './computers/workspaces/workspace.ts';
 import type { Config } from './config.ts';
 import { type CrashPoints, readCrashPoints } from './crash-points.ts';
 import { withCommitHook } from './database/commit-hook.ts';
+import type { Connection } from './database/connection.ts';
 import type { Database } from './database/database.ts';
 import { type EmbeddedPostgres, findEmbedded, startEmbedded } from './database/embedded.ts';
 import { loadMigrations, migrate } from './database/migrate.ts';
 import { openDatabase } from './database/postgres.ts';
 import { diagnose } from './diagnose.ts';
+import type { Actor } from './domain/actor.ts';
 import { Artifacts } from './domain/artifacts/artifacts.ts';
 import { expireAsk } from './domain/asks/asks.ts';
 import { remindOfReview } from './domain/changes/changes.ts';
+import { resealCredentials } from './domain/credentials/change-providers.ts';
+import { Pace } from './domain/credentials/pace.ts';
+import { ProviderRegistry } from './domain/credentials/provider-registry.ts';
+import { testModel } from './domain/credentials/test-call.ts';
+import { openVault } from './domain/credentials/vault.ts';
 import { issueOwnerKey, registerAgent } from './domain/principals/principals.ts';
+import { createLoginToken } from './domain/principals/sessions.ts';
 import { RunPresenter, remindOfRun } from './domain/runs/runs.ts';
 import { createTask, setTaskStatus } from './domain/tasks/tasks.ts';
 import { openMergeDriver } from './drivers/merge-driver.ts';
 import type { Computer, DriverParts } from './drivers/parts.ts';
 import { readPreparation } from './drivers/prepare.ts';
 import { closeUp } from './drivers/rest.ts';
+import { openRevertDriver } from './drivers/revert-driver.ts';
 import { makeSample } from './drivers/sample.ts';
 import { openTaskDriver } from './drivers/task-driver.ts';
-import { AppError, messageOf } from './errors.ts';
+import { AppError } from './errors.ts';
 import { EventFeed } from './events/feed.ts';
 import { LiveChannel } from './events/live.ts';
 import { Sequencer } from './events/sequencer.ts';
+import { listen } from './http/listen.ts';
 import { buildHttpServer } from './http/server.ts';
 import { newId } from './ids.ts';
 import { type Logger, openLog } from './log.ts';
-import type { Models } from './models/model.ts';
-import { openModels } from './models/models.ts';
+import { type ModelCatalogue, openModels } from './models/models.ts';
+import { openFetch } from './models/network.ts';
 import { listedModel, readPriceTable } from './models/prices.ts';
+import { openRecorder } from './models/recorder.ts';
+import { prepareShortCall } from './models/short-call.ts';
 import { expireDeadHolders, LeaseWatch } from './runs/lease-watch.ts';
 import { Timers } from './runs/timers.ts';
 import { Worker } from './runs/worker.ts';
 import { builtinTools } from './tools/catalogue.ts';
 import { developerPolicy } from './tools/policy.ts';
+import { startUpkeep, type Upkeep } from './upkeep.ts';
 
 const owner = 'owner';
 const developer = 'developer';
@@ -55,6 +69,8 @@ const developer = 'developer';
 export interface App extends AsyncDisposable {
   /** Where the API answers; null in a process without that role. */
   url: string | null;
+  /** A one-time link to the dashboard, given at the first start on a database. */
+  loginUrl: string | null;
 }
 
 /** Builds the process out of its parts and starts the chosen roles; disposing stops them in reverse. */
@@ -64,13 +80,18 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
   const crashPoints = readCrashPoints(env);
   await mkdir(config.home, { recursive: true, mode: 0o700 });
 
-  const database = await openStore(config, { log, crashPoints, started });
+  const { database, connection } = await openStore(config, { log, crashPoints, started });
   const feed = started.use(new EventFeed({ database, log }));
   await feed.start();
   const live = started.use(new LiveChannel({ database, log }));
   await live.start();
 
-  const models = openConfiguredModels(config, log, crashPoints);
+  const { models, registry, pace } = await openConfiguredModels(config, {
+    database,
+    log,
+    crashPoints,
+    started,
+  });
   const sandbox = await openSandbox(config, { log, crashPoints, started });
   const computer = await openComputer(config, sandbox);
   const artifacts = new Artifacts({ database, folder: join(config.home, 'artifacts') });
@@ -82,6 +103,7 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
       log,
       crashPoints,
       models,
+      pace,
       computer,
       artifacts,
       live,
@@ -90,12 +112,25 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
     });
   }
   startWatches(config, { database, log, started });
-  const url = config.roles.includes('api')
-    ? await startApi(config, { database, log, models, computer, artifacts, feed, live, sandbox, started })
-    : null;
+  const upkeep = await startUpkeep(config, { connection, database, feed, log, started });
+  const api = config.roles.includes('api')
+    ? await startApi(config, {
+        database,
+        log,
+        models,
+        registry,
+        computer,
+        artifacts,
+        feed,
+        upkeep,
+        live,
+        sandbox,
+        started,
+      })
+    : { url: null, loginUrl: null };
 
   const running = started.move();
-  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { ...api, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 interface Base {
@@ -104,7 +139,10 @@ interface Base {
 }
 
 /** The database with its sequencer: given by URL, or embedded and then ours alone to migrate and to clean up. */
-async function openStore(config: Config, base: Base & { crashPoints: CrashPoints }): Promise<Database> {
+async function openStore(
+  config: Config,
+  base: Base & { crashPoints: CrashPoints },
+): Promise<{ database: Database; connection: string | Connection }> {
   const { log, crashPoints, started } = base;
   const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, log)) : null;
   const connection = embedded?.connection ?? config.databaseUrl ?? '';
@@ -117,7 +155,7 @@ async function openStore(config: Config, base: Base & { crashPoints: CrashPoints
     if (expired > 0) log.info({ runs: expired }, 'runs of a process that died go on');
   }
   const sequencer = started.use(new Sequencer({ database: plain, log }));
-  return withCommitHook(plain, () => sequencer.poke());
+  return { database: withCommitHook(plain, () => sequencer.poke()), connection };
 }
 
 async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgres> {
@@ -133,19 +171,37 @@ async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgr
   return found;
 }
 
-function openConfiguredModels(config: Config, log: Logger, crashPoints: CrashPoints): Models {
+/** Providers, prices and their shared pace, and every model that can be called. */
+async function openConfiguredModels(
+  config: Config,
+  base: Base & { database: Database; crashPoints: CrashPoints },
+): Promise<{ models: ModelCatalogue; registry: ProviderRegistry; pace: Pace }> {
+  const { log, database, crashPoints } = base;
+  const vault = openVault({ given: config.vaultKey, file: join(config.home, 'vault.key') });
+  const resealed = await resealCredentials(database, vault);
+  if (resealed > 0)
+    log.info({ credentials: resealed }, 'credentials were sealed anew with the current vault key');
+  const registry = new ProviderRegistry({ database, configured: config.providers, vault });
+
   const table = readPriceTable();
   const own = z.record(z.string(), listedModel).safeParse(config.models);
   if (!own.success) {
     throw new AppError('invalid_request', `mission.config.json, "models": ${z.prettifyError(own.error)}`);
   }
-  return openModels({
+  const keys = async () => (await registry.connections()).flatMap(({ apiKey }) => apiKey ?? []);
+  const recorder =
+    config.record === null ? undefined : openRecorder({ file: config.record, log, secrets: keys });
+  const models = openModels({
     recordings: config.recordings,
+    registry,
     prices: { ...table, models: { ...table.models, ...own.data } },
+    fetch: openFetch(config.proxy),
     log,
     crashPoints,
-    ...(config.anthropic === null ? {} : { anthropic: config.anthropic }),
+    recorder,
   });
+  const pace = new Pace({ database, now: () => systemClock.now(), limits: () => registry.limits() });
+  return { models, registry, pace };
 }
 
 async function openSandbox(config: Config, base: Base & { crashPoints: CrashPoints }): Promise<Sandbox> {
@@ -178,6 +234,7 @@ async function registerDeveloper(database: Database, config: Config): Promise<vo
     role: 'developer',
     prompt: developerPrompt,
     model: config.agentModel,
+    fallbackModels: config.fallbackModels,
     playbook: 'coder',
     policy: developerPolicy,
   });
@@ -186,7 +243,8 @@ async function registerDeveloper(database: Database, config: Config): Promise<vo
 type WorkerBase = Base & {
   database: Database;
   crashPoints: CrashPoints;
-  models: Models;
+  models: ModelCatalogue;
+  pace: Pace;
   computer: Computer;
   artifacts: Artifacts;
   live: LiveChannel;
@@ -207,7 +265,7 @@ async function startWorker(config: Config, base: WorkerBase): Promise<void> {
     clock: systemClock,
     log,
     sandbox: base.sandbox.kind,
-    drivers: { task: openTaskDriver(parts), merge: openMergeDriver(parts) },
+    drivers: { task: openTaskDriver(parts), merge: openMergeDriver(parts), revert: openRevertDriver(parts) },
     capacity: config.capacity,
     leaseSeconds: config.leaseSeconds,
     giveUp: async (transaction, run) => {
@@ -250,7 +308,9 @@ function startWatches(config: Config, base: Base & { database: Database }): void
 
 type ApiBase = Base & {
   database: Database;
-  models: Models;
+  models: ModelCatalogue;
+  registry: ProviderRegistry;
+  upkeep: Upkeep;
   computer: Computer;
   artifacts: Artifacts;
   feed: EventFeed;
@@ -258,14 +318,22 @@ type ApiBase = Base & {
   sandbox: Sandbox;
 };
 
-async function startApi(config: Config, base: ApiBase): Promise<string> {
-  const { database, models, computer, started } = base;
+async function startApi(config: Config, base: ApiBase): Promise<Pick<App, 'url' | 'loginUrl'>> {
+  const { database, models, registry, computer, upkeep, started } = base;
   const stopping = new AbortController();
   const present = new RunPresenter((model) => models.describe(model));
   const defaults = { ...config, agent: developer };
   const now = () => systemClock.now();
+  const prepare = (model: string) => prepareShortCall(models, model);
+  const test = (actor: Actor, model: string) =>
+    testModel({ database, dayLimitMicros: config.dayLimitMicros, prepare }, actor, model);
   const server = buildHttpServer({
     ...base,
+    models: { list: () => models.list(), registry, test },
+    notifications: {
+      settings: upkeep.settings,
+      test: (actor, name) => upkeep.notifier.test(actor, name),
+    },
     present,
     defaults,
     version: readVersion(),
@@ -279,7 +347,15 @@ async function startApi(config: Config, base: ApiBase): Promise<string> {
       return createTask({ database, present, defaults, now }, actor, sample);
     },
     pageFolder: join(import.meta.dirname, '..', 'web', 'dist'),
-    doctor: () => diagnose({ config, database, sandbox: base.sandbox }),
+    doctor: (actor, options) =>
+      diagnose({
+        config,
+        database,
+        sandbox: base.sandbox,
+        providers: () => registry.views(),
+        upkeep: () => upkeep.diagnose(),
+        testModel: options.test ? (model) => test(actor, model) : null,
+      }),
     ownHosts: new Set(['127.0.0.1', 'localhost', '[::1]', config.host]),
     stopping: stopping.signal,
   });
@@ -288,33 +364,17 @@ async function startApi(config: Config, base: ApiBase): Promise<string> {
     await server.close();
   });
   const url = await listen(server, config);
+  upkeep.tellAddress(url);
   const connection = join(config.home, 'cli.json');
-  const key = await issueOwnerKey(database);
+  const { key, owner: person, first } = await issueOwnerKey(database, `${hostname()}:${config.home}`);
   await writeFile(`${connection}.new`, `${JSON.stringify({ url, key, pid: process.pid })}\n`, {
     mode: 0o600,
   });
   await rename(`${connection}.new`, connection);
   started.defer(() => rm(connection, { force: true }));
-  return url;
-}
-
-async function listen(server: ReturnType<typeof buildHttpServer>, config: Config): Promise<string> {
-  try {
-    return await server.listen({ host: config.host, port: config.port });
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-      throw new AppError(
-        'port_taken',
-        `port ${config.port} on ${config.host} is taken by another program: end it, or choose a port with MISSION_PORT`,
-        { cause: error },
-      );
-    }
-    throw new AppError(
-      'internal',
-      `the server cannot listen on ${config.host}:${config.port}: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
+  if (!first) return { url, loginUrl: null };
+  const { token } = await createLoginToken(database, person);
+  return { url, loginUrl: `${url}/login#token=${token}` };
 }
 
 function readVersion(): string {

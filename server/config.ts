@@ -2,6 +2,15 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
+import { type DiskSettings, diskSettings } from '../contract/disk.ts';
+import {
+  defaultBaseUrl,
+  normalizeBaseUrl,
+  type ProviderKind,
+  providerKind,
+  providerName,
+} from '../contract/models.ts';
+import { type NotificationBody, notificationBody, notificationsInFile } from '../contract/notifications.ts';
 import { AppError, messageOf } from './errors.ts';
 
 const positive = z.coerce.number().positive();
@@ -9,7 +18,25 @@ const positive = z.coerce.number().positive();
 /** `mission.config.json` in MISSION_HOME: what is not said by the environment. Money in US dollars. */
 const configFile = z.strictObject({
   port: z.number().int().min(0).max(65_535).optional(),
-  agent: z.strictObject({ model: z.string().min(1).optional() }).optional(),
+  agent: z
+    .strictObject({
+      model: z.string().min(1).optional(),
+      /** What a run goes on with, in this order, where its model cannot be used. */
+      fallbackModels: z.array(z.string().min(1)).max(10).optional(),
+    })
+    .optional(),
+  /** Where models are called, by the name that stands before the slash; `keyVariable` names the environment's. */
+  providers: z
+    .record(
+      providerName,
+      z.strictObject({
+        kind: providerKind,
+        baseUrl: z.url({ protocol: /^https?$/ }).optional(),
+        keyVariable: z.string().min(1).optional(),
+        requestsPerMinute: z.number().int().min(1).optional(),
+      }),
+    )
+    .optional(),
   budget: z
     .strictObject({
       runUsd: positive.optional(),
@@ -23,23 +50,37 @@ const configFile = z.strictObject({
     .optional(),
   commits: z.strictObject({ name: z.string().min(1), email: z.string().min(1) }).optional(),
   workers: z.strictObject({ capacity: z.number().int().min(1).max(1_000).optional() }).optional(),
+  /** Where people open the dashboard, as links in notifications name it. */
+  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+  /** Who is told when somebody is needed. */
+  notifications: notificationsInFile.optional(),
+  disk: diskSettings,
   /** Prices and limits of models that the built-in table lacks or has wrong; see `server/models/prices.json`. */
   models: z.record(z.string(), z.unknown()).optional(),
 });
 
 const environment = z.object({
+  MISSION_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   MISSION_HOME: z.string().min(1).optional(),
   MISSION_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   MISSION_HOST: z.string().min(1).optional(),
   MISSION_LOG: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
-  MISSION_LEASE_SECONDS: z.coerce.number().min(1).max(3_600).optional(),
+  MISSION_LEASE_SECONDS: z.coerce.number().int().min(1).max(3_600).optional(),
   MISSION_RECORDINGS: z.string().min(1).optional(),
   DATABASE_URL: z.string().min(1).optional(),
-  ANTHROPIC_API_KEY: z.string().min(1).optional(),
-  ANTHROPIC_BASE_URL: z.url().optional(),
+  MISSION_VAULT_KEY: z.string().min(1).optional(),
+  MISSION_RECORD: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
 });
 
 export type Role = 'api' | 'worker';
+
+export interface ConfiguredProvider {
+  name: string;
+  kind: ProviderKind;
+  baseURL: string;
+  apiKey: string | null;
+  requestsPerMinute: number | null;
+}
 
 export interface Config {
   home: string;
@@ -53,7 +94,14 @@ export interface Config {
   leaseSeconds: number;
   recordings: string;
   agentModel: string;
-  anthropic: { apiKey: string; baseURL?: string } | null;
+  /** What the environment and the file say of providers; people add others by the API. */
+  providers: ConfiguredProvider[];
+  proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
+  /** Keys that seal and open secrets; null for the file in `home`. */
+  vaultKey: string | null;
+  /** Where a conversation with a provider is written down; null for nowhere. */
+  record: string | null;
+  fallbackModels: string[];
   models: Record<string, unknown>;
   runLimitMicros: number;
   runLimitTokens: number;
@@ -63,6 +111,10 @@ export interface Config {
   redRounds: number;
   capacity: number;
   identity: { name: string; email: string };
+  /** Without a slash at its end; null for the address that the server listens on. */
+  publicUrl: string | null;
+  notifications: Record<string, NotificationBody>;
+  disk: DiskSettings;
 }
 
 /**
@@ -70,7 +122,7 @@ export interface Config {
  * @throws AppError invalid_request naming the setting that is wrong, and where it stands
  */
 export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Config {
-  const set = Object.fromEntries(
+  const set: Record<string, string | undefined> = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
   const parsed = environment.safeParse(set);
@@ -92,15 +144,11 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     leaseSeconds: environmentValues.MISSION_LEASE_SECONDS ?? 15,
     recordings: environmentValues.MISSION_RECORDINGS ?? join(import.meta.dirname, '..', 'recordings'),
     agentModel: file.agent?.model ?? 'anthropic/claude-sonnet-4-5',
-    anthropic:
-      environmentValues.ANTHROPIC_API_KEY === undefined
-        ? null
-        : {
-            apiKey: environmentValues.ANTHROPIC_API_KEY,
-            ...(environmentValues.ANTHROPIC_BASE_URL === undefined
-              ? {}
-              : { baseURL: environmentValues.ANTHROPIC_BASE_URL }),
-          },
+    providers: readProviders(set, file.providers ?? {}),
+    proxy: readProxy(set),
+    vaultKey: environmentValues.MISSION_VAULT_KEY ?? null,
+    record: environmentValues.MISSION_RECORD ?? null,
+    fallbackModels: file.agent?.fallbackModels ?? [],
     models: file.models ?? {},
     runLimitMicros: micros(file.budget?.runUsd ?? 5),
     runLimitTokens: file.budget?.runTokens ?? 10_000_000,
@@ -110,6 +158,99 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     redRounds: file.checks?.redRounds ?? 3,
     capacity: file.workers?.capacity ?? 4,
     identity: file.commits ?? { name: 'Mission Control', email: 'mission-control@localhost' },
+    publicUrl: (environmentValues.MISSION_PUBLIC_URL ?? file.publicUrl)?.replace(/\/+$/, '') ?? null,
+    notifications: readNotifications(set, file.notifications ?? {}),
+    disk: file.disk,
+  };
+}
+
+/** @throws AppError invalid_request that names the setting and never its value */
+function readNotifications(
+  set: Record<string, string | undefined>,
+  file: z.infer<typeof notificationsInFile>,
+): Record<string, NotificationBody> {
+  const resolve = (name: string, value: string | undefined) => {
+    const variable = value?.match(/^env:(\w+)$/)?.[1];
+    if (variable === undefined) return value;
+    const found = set[variable];
+    if (found !== undefined) return found;
+    throw new AppError('invalid_request', `the notification ${name} wants ${variable}, which is not set`);
+  };
+  return Object.fromEntries(
+    Object.entries(file).map(([name, body]) => {
+      const parsed = notificationBody.safeParse({
+        ...body,
+        url: resolve(name, body.url),
+        secret: resolve(name, body.secret),
+        token: resolve(name, body.token),
+      });
+      if (!parsed.success) throw badSetting(`the notification ${name} in mission.config.json`, parsed.error);
+      return [name, parsed.data];
+    }),
+  );
+}
+
+/** Providers that are known by their key's variable alone. */
+const knownProviders: Record<string, { kind: ProviderKind; variable: string; baseUrl?: string }> = {
+  anthropic: { kind: 'anthropic', variable: 'ANTHROPIC' },
+  openai: { kind: 'openai', variable: 'OPENAI' },
+  google: { kind: 'google', variable: 'GOOGLE_GENERATIVE_AI' },
+  groq: { kind: 'openai-compatible', variable: 'GROQ', baseUrl: 'https://api.groq.com/openai/v1' },
+};
+
+/** @throws AppError invalid_request where an address is none */
+function readProviders(
+  set: Record<string, string | undefined>,
+  file: NonNullable<z.infer<typeof configFile>['providers']>,
+): ConfiguredProvider[] {
+  const known = Object.entries(knownProviders)
+    .filter(([name, { variable }]) => set[`${variable}_API_KEY`] !== undefined && !(name in file))
+    .map(([name, { kind, variable, baseUrl }]) => {
+      const said = set[`${variable}_BASE_URL`] ?? baseUrl;
+      return { name, kind, baseURL: addressOf(name, kind, said), apiKey: set[`${variable}_API_KEY`] ?? null };
+    });
+  const named = Object.entries(file).map(([name, { kind, baseUrl, keyVariable, requestsPerMinute }]) => {
+    const prefix = knownProviders[name]?.variable ?? name.toUpperCase().replaceAll('-', '_');
+    const apiKey = set[keyVariable ?? `${prefix}_API_KEY`] ?? null;
+    const baseURL = addressOf(
+      name,
+      kind,
+      baseUrl ?? set[`${prefix}_BASE_URL`] ?? knownProviders[name]?.baseUrl,
+    );
+    return { name, kind, baseURL, apiKey, requestsPerMinute: requestsPerMinute ?? null };
+  });
+  return [...known.map((provider) => ({ ...provider, requestsPerMinute: null })), ...named];
+}
+
+function addressOf(name: string, kind: ProviderKind, said: string | undefined): string {
+  const url = said ?? defaultBaseUrl(kind);
+  if (url !== null && z.url({ protocol: /^https?$/ }).safeParse(url).success)
+    return normalizeBaseUrl(kind, url);
+  throw new AppError(
+    'invalid_request',
+    `the provider ${name} needs the address of its API, such as http://127.0.0.1:11434/v1, not ${url ?? 'none'}`,
+  );
+}
+
+/** The variables that other programs read too, in either case. */
+function readProxy(set: Record<string, string | undefined>): Config['proxy'] {
+  const find = (name: string) => set[name.toLowerCase()] ?? set[name];
+  const all = find('ALL_PROXY');
+  const httpProxy = find('HTTP_PROXY') ?? all;
+  const httpsProxy = find('HTTPS_PROXY') ?? all;
+  const noProxy = find('NO_PROXY');
+  for (const url of [httpProxy, httpsProxy]) {
+    if (url !== undefined && !z.url({ protocol: /^https?$/ }).safeParse(url).success) {
+      throw new AppError(
+        'invalid_request',
+        'HTTP_PROXY and HTTPS_PROXY must be addresses such as http://proxy:3128',
+      );
+    }
+  }
+  return {
+    ...(httpProxy !== undefined && { httpProxy }),
+    ...(httpsProxy !== undefined && { httpsProxy }),
+    ...(noProxy !== undefined && { noProxy }),
   };
 }
 
@@ -145,7 +286,7 @@ function readConfigFile(path: string): z.infer<typeof configFile> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return configFile.parse({});
     throw new AppError('invalid_request', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
   try {

@@ -20,6 +20,7 @@ async function main(): Promise<void> {
   });
   await using app = await startApp(readConfig(process.env, process.argv.slice(2)), process.env);
   process.stdout.write(`Mission Control is ready${app.url === null ? '' : ` at ${app.url}`}\n`);
+  if (app.loginUrl !== null) process.stdout.write(`Open the dashboard, once: ${app.loginUrl}\n`);
   await stop.promise;
 }
 

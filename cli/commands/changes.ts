@@ -11,8 +11,12 @@ import { diffLines } from '../view/diff-lines.ts';
 import { changeLines, filesLine, modelName, unsafeLines } from '../view/run-lines.ts';
 import { watchToEnd } from './runs.ts';
 
+const moving = z.object({ change: changeView, run: runView });
+
 export function addChangeCommands(program: Command, run: Run): void {
-  const change = program.command('change').description('look at a change, or merge it');
+  const change = program
+    .command('change')
+    .description('look at a change, merge it, send it back, or revert it');
   change
     .command('show')
     .description('what a change is, and the receipt of its checks')
@@ -27,8 +31,39 @@ export function addChangeCommands(program: Command, run: Run): void {
     .argument('<change>')
     .option('--dry-run', 'say what would be merged, and merge nothing')
     .action((given: string, _options: unknown, command: Command) =>
-      run(command, (context) => merge(context, given)),
+      run(command, (context) => move(context, given, 'merge')),
     );
+  change
+    .command('send-back')
+    .description('give a change back to its agent, with what must become different')
+    .argument('<change>')
+    .argument('<comments>')
+    .option('--dry-run', 'say what would be sent back, and send nothing')
+    .action((given: string, comments: string, _options: unknown, command: Command) =>
+      run(command, (context) => sendBack(context, given, comments)),
+    );
+  change
+    .command('revert')
+    .description('take a merged change out of its branch again')
+    .argument('<change>')
+    .option('--dry-run', 'say what would be reverted, and revert nothing')
+    .action((given: string, _options: unknown, command: Command) =>
+      run(command, (context) => move(context, given, 'revert')),
+    );
+}
+
+async function sendBack(context: CommandContext, given: string, comments: string): Promise<ExitStatus> {
+  const { client, terminal, json, dryRun, signal } = context;
+  const id = await resolveId(client, 'change', given);
+  if (dryRun) {
+    terminal.err(`would send ${id} back to its agent: ${comments}\n`);
+    return exitStatus.ok;
+  }
+  const sent = await client.post(`/changes/${id}/send-back`, { comments }, moving, signal);
+  if (json) terminal.out(`${JSON.stringify(sent)}\n`);
+  else terminal.out(`${sent.run.id}\n`);
+  if (!json) terminal.err(`Sent back; its agent goes on. Watch it with: mission watch ${sent.run.id}\n`);
+  return exitStatus.ok;
 }
 
 async function show(
@@ -65,15 +100,15 @@ async function show(
   return exitStatus.ok;
 }
 
-async function merge(context: CommandContext, given: string): Promise<ExitStatus> {
+async function move(context: CommandContext, given: string, verb: 'merge' | 'revert'): Promise<ExitStatus> {
   const { client, terminal, dryRun, signal } = context;
   const id = await resolveId(client, 'change', given);
   if (dryRun) {
     const change = await client.get(`/changes/${id}`, changeView, signal);
-    terminal.err(`would merge ${id} (${change.commit}) onto ${printableLine(change.targetBranch)}\n`);
+    const where = `${verb === 'merge' ? 'onto' : 'on'} ${printableLine(change.targetBranch)}`;
+    terminal.err(`would ${verb} ${id} (${change.commit}) ${where}\n`);
     return exitStatus.ok;
   }
-  const merging = z.object({ change: changeView, run: runView });
-  const { run } = await client.post(`/changes/${id}/merge`, {}, merging, signal);
+  const { run } = await client.post(`/changes/${id}/${verb}`, {}, moving, signal);
   return watchToEnd(context, run.id);
 }

@@ -15,6 +15,7 @@ import { watchRun } from '../watch/watch-run.ts';
 interface RunOptions {
   repo: string;
   branch?: string;
+  folder?: string;
   title?: string;
   check: string[];
   setup: string[];
@@ -33,6 +34,7 @@ export function addRunCommands(program: Command, run: Run): void {
     .argument('<task>', 'what is wanted, in words; - reads it from standard input')
     .requiredOption('--repo <path-or-url>', 'a folder here, or a file:, http: or https: URL')
     .option('--branch <name>', "work from this branch instead of the repository's own")
+    .option('--folder <path>', 'where in the repository checks and set-up run')
     .option('--title <words>', 'a name for lists; made from the task otherwise')
     .option('--check <command>', 'must pass on the change; may be repeated; discovered otherwise', gather, [])
     .option('--setup <command>', 'prepares dependencies; may be repeated; discovered otherwise', gather, [])
@@ -55,7 +57,6 @@ export function addRunCommands(program: Command, run: Run): void {
   for (const [verb, what] of [
     ['pause', 'let a run rest after what it is doing now'],
     ['resume', 'let a paused run go on'],
-    ['stop', 'end a run for good, at once'],
   ] as const) {
     program
       .command(verb)
@@ -96,7 +97,7 @@ async function startTask(context: CommandContext, task: string, options: RunOpti
 
 /** @param folder what a relative path starts from */
 export function taskBody(instructions: string, options: RunOptions, folder: string): CreateTaskBody {
-  const { repo, branch, title, check, setup, agent, model, usd, tokens } = options;
+  const { repo, branch, folder: part, title, check, setup, agent, model, usd, tokens } = options;
   if (instructions.trim() === '')
     throw new CommandError(exitStatus.usage, 'The task is empty; say what is wanted.');
   const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(repo) || /^file:/i.test(repo);
@@ -105,6 +106,7 @@ export function taskBody(instructions: string, options: RunOptions, folder: stri
     repository: isUrl ? repo : resolve(folder, repo),
     ...(title === undefined ? {} : { title }),
     ...(branch === undefined ? {} : { branch }),
+    ...(part === undefined ? {} : { folder: part }),
     ...(check.length === 0 ? {} : { checks: check }),
     ...(setup.length === 0 ? {} : { setup }),
     ...(agent === undefined ? {} : { agent }),
@@ -131,7 +133,7 @@ export async function watchToEnd(context: CommandContext, runId: string): Promis
   return run.status === 'succeeded' ? exitStatus.ok : exitStatus.failed;
 }
 
-async function control(
+export async function control(
   context: CommandContext,
   verb: 'pause' | 'resume' | 'stop',
   given: string,

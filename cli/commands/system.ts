@@ -3,6 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { loginLink } from '../../contract/sessions.ts';
 import { type Finding, finding, statusView } from '../../contract/system.ts';
 import type { CommandContext } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
@@ -21,6 +22,10 @@ export function addSystemCommands(program: Command, run: Run): void {
     .command('status')
     .description('what runs, what waits for you, what is ready')
     .action((_options: unknown, command: Command) => run(command, status));
+  program
+    .command('login')
+    .description('a link that opens the dashboard, once, within a quarter of an hour')
+    .action((_options: unknown, command: Command) => run(command, login));
   program
     .command('doctor')
     .description('what is missing, and the line that mends it')
@@ -49,6 +54,12 @@ async function status({ client, terminal, json, signal }: CommandContext): Promi
   const view = await client.get('/status', statusView, signal);
   if (json) terminal.out(`${JSON.stringify(view)}\n`);
   else terminal.out(`${statusLines(view, terminal.style, new Date()).join('\n')}\n`);
+  return exitStatus.ok;
+}
+
+async function login({ client, terminal, json, signal }: CommandContext): Promise<ExitStatus> {
+  const link = await client.post('/login-links', {}, loginLink, signal);
+  terminal.out(json ? `${JSON.stringify(link)}\n` : `${link.url}\n`);
   return exitStatus.ok;
 }
 

@@ -12,11 +12,8 @@ import { duration } from '../view/format.ts';
 import { statusWord } from '../view/run-lines.ts';
 import { showEnd } from '../watch/show-end.ts';
 import { watchRun } from '../watch/watch-run.ts';
-import { makeSampleRepository, readSampleTask } from './sample-repository.ts';
 import { type DemoServer, ensureServer } from './server-process.ts';
 
-const example = 'hourglass';
-const model = 'recorded/sample-task';
 const taskLimitMs = 10 * 60_000;
 const help = `npm run demo [-- --exit]
 
@@ -77,7 +74,7 @@ async function demonstrate(context: CommandContext, home: string, exits: boolean
   say('the sample task, with a recorded model: its answers are replayed, everything else is real');
   const port = Number(process.env.MISSION_PORT || 4700);
   await using server = await ensureServer({ root, home, port, say }, signal);
-  const { run, change } = await performTask(context, join(root, 'examples'), join(home, 'demo'), say);
+  const { run, change } = await performTask(context, say);
   const task = await context.client.get(`/tasks/${run.taskId}`, taskView, signal);
   const passed =
     change?.receipt.verdict === 'passed' && task.status === 'in_review' && run.status === 'succeeded';
@@ -94,20 +91,11 @@ async function demonstrate(context: CommandContext, home: string, exits: boolean
 
 async function performTask(
   context: CommandContext,
-  examples: string,
-  folder: string,
   say: (line: string) => void,
 ): Promise<{ run: RunView; change: ChangeView | null }> {
   const { client, signal } = context;
-  const repository = await makeSampleRepository(examples, example, folder);
-  say(`made the sample repository ${repository}`);
-  const { title, instructions } = await readSampleTask(examples, example);
-  const created = await client.post(
-    '/tasks',
-    { title, instructions, repository, model },
-    createdTask,
-    signal,
-  );
+  const created = await client.post('/sample', {}, createdTask, signal);
+  say(`made the sample repository ${created.task.repository}`);
   const limit = AbortSignal.timeout(taskLimitMs);
   try {
     const run = await watchRun(context, created.run.id, AbortSignal.any([signal, limit]));

@@ -23,7 +23,7 @@ export function runHeader(run: RunView, task: TaskView | null, style: Style): st
   const { colors } = style;
   const facts = [
     `agent ${printableLine(run.agent, 60)}`,
-    run.kind === 'merge' ? 'merge' : `model ${modelName(run)}`,
+    run.kind === 'task' ? `model ${modelName(run)}` : run.kind,
     run.sandbox === null ? '' : `sandbox ${printableLine(run.sandbox)}`,
   ];
   return [
@@ -94,7 +94,7 @@ export function runEnd(run: RunView, style: Style): string[] {
   const from = run.startedAt ?? run.createdAt;
   const took = run.endedAt === null ? '' : ` after ${duration(Date.parse(run.endedAt) - Date.parse(from))}`;
   const spent =
-    run.budget === null || run.kind === 'merge' ? [] : [colors.dim(`  spent ${spentOf(run.budget)}`)];
+    run.budget === null || run.kind !== 'task' ? [] : [colors.dim(`  spent ${spentOf(run.budget)}`)];
   const recording =
     run.recording && run.kind === 'task'
       ? [colors.dim(`  by ${modelName(run)}; its prices are made up, nobody is billed`)]

@@ -1,10 +1,11 @@
 import type { RunView } from '../../contract/runs.ts';
-import type { Finding, StatusView } from '../../contract/system.ts';
+import type { Finding, Halt, StatusView } from '../../contract/system.ts';
 import { printableLine } from '../printable.ts';
 import type { Style } from '../terminal.ts';
 import { count } from './format.ts';
 import { askLines, modelName, spentOf, statusWord, unsafeLines, waitingLines } from './run-lines.ts';
 import { heading } from './step-lines.ts';
+import { wrap } from './text-flow.ts';
 
 export function statusLines(view: StatusView, style: Style, now: Date): string[] {
   const { colors } = style;
@@ -44,10 +45,21 @@ export function statusLines(view: StatusView, style: Style, now: Date): string[]
   const nothing = ['', '  Nothing runs and nothing waits. Give a task: mission run "…" --repo PATH'];
   return [
     `${colors.bold('Mission Control')} ${printableLine(view.version)} · ${workers}${today}`,
+    ...(view.halted === null ? [] : haltLines(view.halted, style)),
     ...unsafe,
     ...(filled.length === 0
       ? nothing
       : filled.flatMap(([name, lines]) => ['', heading(name, style), '', ...lines])),
+  ];
+}
+
+/** Told before everything else: nothing runs until somebody releases it. */
+export function haltLines(halt: Halt, style: Style): string[] {
+  const reason = halt.reason === '' ? '' : `: ${halt.reason}`;
+  const text = `! everything is stopped by ${printableLine(halt.by, 60)} since ${printableLine(halt.at, 40)}${reason}`;
+  return [
+    ...wrap(text, style.width, '  ').map((line) => style.colors.red(style.colors.bold(line))),
+    '    mission release',
   ];
 }
 
@@ -58,7 +70,7 @@ function runLines(run: RunView, view: StatusView, style: Style, now: Date): stri
   // Only a live lease makes a run a running one.
   const lease = run.status === 'running' && run.lease === null ? colors.yellow(' · no worker holds it') : '';
   const spent = run.budget === null ? '' : ` · ${spentOf(run.budget)}`;
-  const model = run.kind === 'merge' ? 'merge' : modelName(run);
+  const model = run.kind === 'task' ? modelName(run) : run.kind;
   return [
     `  ${statusWord(run.status, colors)}  ${colors.bold(printableLine(title, style.width - 20))}${lease}`,
     colors.dim(`    ${run.id} · ${model}${phase} · ${count(run.steps, 'step')}${spent}`),

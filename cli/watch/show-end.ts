@@ -33,7 +33,7 @@ export async function showEnd(
 function nextLines(change: ChangeView, run: RunView): string[] {
   if (change.status !== 'ready') return [];
   // A merge that was refused says in its outcome what to do; the same line again would be refused again.
-  if (run.kind === 'merge') return [];
+  if (run.kind !== 'task') return [];
   return [
     `look at it  mission change show ${change.id} --diff`,
     `merge it    mission change merge ${change.id}`,

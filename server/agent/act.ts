@@ -1,6 +1,6 @@
 import type { ToolIntent, ToolStep } from '../../contract/steps.ts';
 import type { Tool } from '../tools/tool.ts';
-import type { LoopPorts } from './ports.ts';
+import type { LoopPorts, PolicyVerdict } from './ports.ts';
 import type { PendingCall, RunState } from './state.ts';
 
 /** One tool call: parsed, judged by the policy, its intent committed, run, its result committed. */
@@ -19,8 +19,9 @@ export async function act(ports: LoopPorts, state: RunState, pending: PendingCal
     await ports.record.refuseTool(intent, { class: parsed.errorClass, message: parsed.message });
     return null;
   }
-  if (!(await permit(ports, state, parsed.tool, intent))) return null;
-  const step = await intend(ports, parsed.tool, intent);
+  const permitted = await permit(ports, state, parsed.tool, intent);
+  if (permitted === null) return null;
+  const step = await intend(ports, parsed.tool, permitted);
   if (step !== null) await runTool(ports, parsed.tool, step);
   return null;
 }
@@ -42,51 +43,92 @@ function offeredTools(ports: LoopPorts, state: RunState): Tool[] {
   return ports.tools.filter((tool) => phase?.tools.includes(tool.name));
 }
 
-/** Whether the call may start now. If not, its refusal or its ask is in the journal. */
-async function permit(ports: LoopPorts, state: RunState, tool: Tool, intent: ToolIntent): Promise<boolean> {
-  const subject = tool.subject(intent.input);
-  const verdict = ports.judge({ tool: tool.name, subject, effect: tool.effect });
-  const doubted = ports.record.steps.some(
-    (step) => step.kind === 'tool' && step.status === 'in_doubt' && step.intent.callId === intent.callId,
+/**
+ * The call as it may start now: the model's, or with the arguments that a person put in their place. Null where
+ * its refusal or its ask is in the journal instead.
+ */
+async function permit(
+  ports: LoopPorts,
+  state: RunState,
+  tool: Tool,
+  wanted: ToolIntent,
+): Promise<ToolIntent | null> {
+  const doubted = ports.record.steps.findLast(
+    (step): step is ToolStep =>
+      step.kind === 'tool' && step.status === 'in_doubt' && step.intent.callId === wanted.callId,
   );
-  if (verdict.decision === 'deny') {
-    await ports.record.refuseTool(intent, {
-      class: 'denied',
-      message: `Denied by policy: ${verdict.reason}`,
-    });
-    return false;
-  }
-  if (verdict.decision === 'allow' && !doubted) return true;
+  // What may have taken effect with a person's arguments is asked about with those.
+  const intent = doubted?.intent.editedBy === undefined ? wanted : doubted.intent;
+  const verdict = judgeCall(ports, tool, intent.input);
+  if (verdict.decision === 'deny') return refuse(ports, intent, `Denied by policy: ${verdict.reason}`);
+  if (verdict.decision === 'allow' && doubted === undefined) return intent;
   const tree = await ports.workspace.snapshot();
-  const actionHash = ports.hashAction({ tool: tool.name, input: intent.input, tree });
   const approval = state.approvals.get(intent.callId);
-  if (approval === undefined) {
-    await ports.record.openAsk({
-      kind: 'approval',
-      about: 'tool',
-      question: doubted
-        ? `The worker died while ${tool.name} ran; it may have taken effect. Run it again?`
-        : `May the agent call ${tool.name}? ${verdict.reason}`,
-      callId: intent.callId,
-      modelSeq: intent.modelSeq,
-      tree,
-      detail: { tool: tool.name, input: intent.input, subject, folder: '/workspace', tree },
-      actionHash,
-    });
-    return false;
+  // An approval is for one start: what may have taken effect since is asked about anew.
+  if (approval === undefined || approval.ask.seq < (doubted?.seq ?? 0)) {
+    const question = doubted
+      ? `The worker died while ${tool.name} ran; it may have taken effect. Run it again?`
+      : `May the agent call ${tool.name}? ${verdict.reason}`;
+    return askForApproval(ports, tool, intent, { question, tree });
   }
-  const { decision, answer, by } = approval.result;
+  const { decision, answer, by, input } = approval.result;
   if (decision !== 'approve') {
     const reason = answer === '' ? '' : ` ${answer}`;
-    await ports.record.refuseTool(intent, { class: 'denied', message: `Denied by ${by}.${reason}` });
-    return false;
+    return refuse(ports, intent, `Denied by ${by}.${reason}`);
   }
   if (approval.ask.intent.tree !== tree) {
     const message = 'The workspace is no longer the one that was approved; the approval does not hold.';
-    await ports.record.refuseTool(intent, { class: 'denied', message });
-    return false;
+    return refuse(ports, intent, message);
   }
-  return true;
+  return input === undefined ? intent : permitEdited(ports, tool, intent, { input, by, tree });
+}
+
+/** Arguments of a person's are held against the tool's schema and the policy as the model's are. */
+async function permitEdited(
+  ports: LoopPorts,
+  tool: Tool,
+  intent: ToolIntent,
+  edit: { input: Record<string, unknown>; by: string; tree: string },
+): Promise<ToolIntent | null> {
+  const { input, by, tree } = edit;
+  const parsed = ports.parseCall([tool], tool.name, JSON.stringify(input));
+  if (!parsed.ok) {
+    const question = `The changed arguments cannot be used: ${parsed.message}\nMay the agent call ${tool.name} with its own?`;
+    return askForApproval(ports, tool, intent, { question, tree });
+  }
+  const edited: ToolIntent = { ...intent, input: parsed.input, editedBy: by };
+  const verdict = judgeCall(ports, tool, parsed.input);
+  return verdict.decision === 'deny' ? refuse(ports, edited, `Denied by policy: ${verdict.reason}`) : edited;
+}
+
+async function askForApproval(
+  ports: LoopPorts,
+  tool: Tool,
+  intent: ToolIntent,
+  { question, tree }: { question: string; tree: string },
+): Promise<null> {
+  const { callId, modelSeq, input } = intent;
+  const subject = tool.subject(input);
+  await ports.record.openAsk({
+    kind: 'approval',
+    about: 'tool',
+    question,
+    callId,
+    modelSeq,
+    tree,
+    detail: { tool: tool.name, input, subject, folder: '/workspace', tree },
+    actionHash: ports.hashAction({ tool: tool.name, input, tree }),
+  });
+  return null;
+}
+
+function judgeCall(ports: LoopPorts, tool: Tool, input: unknown): PolicyVerdict {
+  return ports.judge({ tool: tool.name, subject: tool.subject(input), effect: tool.effect });
+}
+
+async function refuse(ports: LoopPorts, intent: ToolIntent, message: string): Promise<null> {
+  await ports.record.refuseTool(intent, { class: 'denied', message });
+  return null;
 }
 
 /** Commits the intent of a call that will run. Null where the call is an act on the run, done by this commit. */

@@ -23,6 +23,7 @@ export async function awaitAnswer(ports: LoopPorts, step: AskStep): Promise<Work
     decision: ask.status === 'decided' ? (ask.decision ?? 'deny') : ask.status,
     answer: ask.answer ?? '',
     by: ask.decidedBy ?? 'nobody',
+    ...(ask.input === null ? {} : { input: ask.input }),
   });
   return null;
 }

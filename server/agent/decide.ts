@@ -10,6 +10,7 @@ export type Decision =
   | { kind: 'enter'; phase: string }
   | { kind: 'deliver'; finish: PhaseFinish }
   | { kind: 'back_off'; until: number; reason: string }
+  | { kind: 'fall_back'; from: string; to: string; reason: string }
   | { kind: 'ask_how_to_go_on'; about: 'model' | 'loop'; question: string }
   | { kind: 'fail'; reason: string }
   | { kind: 'think' };
@@ -31,7 +32,12 @@ export const decideLimits: DecideLimits = {
 };
 
 /** Decides from the steps alone, in the order in which things must be settled. */
-export function decide(state: RunState, playbook: Playbook, limits: DecideLimits): Decision {
+export function decide(
+  state: RunState,
+  playbook: Playbook,
+  limits: DecideLimits,
+  fallbackModels: readonly string[] = [],
+): Decision {
   const { open } = state;
   if (open !== null)
     return open.kind === 'ask' ? { kind: 'await_answer', step: open } : { kind: 'recover', step: open };
@@ -40,7 +46,7 @@ export function decide(state: RunState, playbook: Playbook, limits: DecideLimits
   if (pending !== undefined) return { kind: 'act', pending };
   if (state.phase === null) return { kind: 'enter', phase: playbook.phases[0]?.name ?? '' };
   if (state.finish !== null) return afterPhase(state.phase, state.finish, playbook);
-  return afterTurn(state, limits);
+  return afterTurn(state, limits, fallbackModels);
 }
 
 function afterPhase(phase: string, finish: PhaseFinish, playbook: Playbook): Decision {
@@ -49,7 +55,7 @@ function afterPhase(phase: string, finish: PhaseFinish, playbook: Playbook): Dec
   return next === undefined ? { kind: 'deliver', finish } : { kind: 'enter', phase: next.name };
 }
 
-function afterTurn(state: RunState, limits: DecideLimits): Decision {
+function afterTurn(state: RunState, limits: DecideLimits, fallbackModels: readonly string[]): Decision {
   const failure = state.failures.at(-1);
   if (failure?.error) {
     const { class: errorClass, message } = failure.error;
@@ -62,6 +68,11 @@ function afterTurn(state: RunState, limits: DecideLimits): Decision {
         `${failure.runId}/${failure.seq}`,
       );
       return { kind: 'back_off', until: ended + delay, reason: `${errorClass}: ${message}` };
+    }
+    const from = failure.intent.model;
+    const to = fallbackModels[fallbackModels.indexOf(from) + 1];
+    if (to !== undefined && (isTransient(errorClass) || helpedByAnother.has(errorClass))) {
+      return { kind: 'fall_back', from, to, reason: `${errorClass}: ${message}` };
     }
     return {
       kind: 'ask_how_to_go_on',
@@ -107,6 +118,9 @@ const transient: ReadonlySet<ErrorClass> = new Set([
   'stream_broken',
   'server_error',
 ]);
+
+/** Failures that are the model's or its provider's own, and not the request's. */
+const helpedByAnother: ReadonlySet<ErrorClass> = new Set(['no_credit', 'unknown_model']);
 
 export function isTransient(errorClass: ErrorClass): boolean {
   return transient.has(errorClass);

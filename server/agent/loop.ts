@@ -17,7 +17,7 @@ export async function work(ports: LoopPorts): Promise<WorkResult> {
     if (asked !== null) return asked;
     await ports.record.readGuidance();
     const state = readState(ports.record.steps, ports.briefing);
-    const decision = decide(state, ports.briefing.playbook, decideLimits);
+    const decision = decide(state, ports.briefing.playbook, decideLimits, ports.fallbackModels);
     const rest = await perform(ports, state, decision);
     if (rest !== null) return rest;
   }
@@ -46,7 +46,13 @@ async function perform(ports: LoopPorts, state: RunState, decision: Decision): P
     case 'ask_how_to_go_on':
       return openTrouble(ports, decision.about, decision.question);
     case 'back_off':
-      return backOff(ports, decision.until, decision.reason);
+      return ports.now() < decision.until ? backOff(decision.until, decision.reason) : think(ports, state);
+    case 'fall_back':
+      await ports.record.note({
+        text: `${decision.from} cannot be used (${decision.reason}): the run goes on with ${decision.to}.`,
+        fallback: { from: decision.from, to: decision.to },
+      });
+      return null;
     case 'deliver':
       return {
         kind: 'deliver',
@@ -69,11 +75,7 @@ async function recover(
   return null;
 }
 
-function backOff(ports: LoopPorts, until: number, reason: string): WorkResult | null {
-  const now = ports.now();
-  if (now >= until) {
-    return null;
-  }
+function backOff(until: number, reason: string): WorkResult {
   return {
     kind: 'wait',
     wakeAt: until,

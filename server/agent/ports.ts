@@ -82,8 +82,19 @@ export interface PolicyVerdict {
   reason: string;
 }
 
+/** A provider's limit, shared by all runs. */
+export interface PacePort {
+  /** Null where the run may call now; else until when it must wait, and why. */
+  enter(model: string): Promise<{ until: number; reason: string } | null>;
+  /** The provider said to slow down. */
+  slowDown(model: string, retryAfterMs: number | undefined, reason: string): Promise<void>;
+}
+
 export interface LoopPorts {
   model: string;
+  /** What the run goes on with, in this order, where its model cannot be used. */
+  fallbackModels: readonly string[];
+  pace: PacePort;
   briefing: Briefing;
   record: RunRecord;
   models: Models;

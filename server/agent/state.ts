@@ -9,7 +9,14 @@ import type {
   ToolStep,
 } from '../../contract/steps.ts';
 import type { Message } from '../models/model.ts';
-import { type Briefing, describeTask, enterText, guidanceText, nudgeText } from './prompt-texts.ts';
+import {
+  type Briefing,
+  describeTask,
+  editedText,
+  enterText,
+  guidanceText,
+  nudgeText,
+} from './prompt-texts.ts';
 
 /** A call that the model asked for and that has no result yet. */
 export interface PendingCall {
@@ -34,6 +41,8 @@ export interface RunState {
   approvals: Map<string, { ask: AskStep; result: AskResult }>;
   /** The step whose result is missing: in progress, or left by a crash. */
   open: Step | null;
+  /** The model that the run fell back to; null while it uses its own. */
+  model: string | null;
   /** Model calls that failed since the last answer, oldest first. */
   failures: ModelStep[];
   /** Turns in a row in which the model said and did nothing, only talked, or did the same again. */
@@ -61,6 +70,7 @@ class StateReader {
     pending: [],
     approvals: new Map(),
     open: null,
+    model: null,
     failures: [],
     emptyTurns: 0,
     idleTurns: 0,
@@ -70,6 +80,9 @@ class StateReader {
   };
   readonly #briefing: Briefing;
   readonly #baseChecks: CheckStep[] = [];
+  #begun = false;
+  /** What was said before the first phase: it follows the task. */
+  #early: string[] = [];
   #results: { callId: string; name: string; output: string; failed: boolean }[] = [];
   /** What people said between a call and its result: it follows the result. */
   #held: string[] = [];
@@ -101,7 +114,8 @@ class StateReader {
         this.#noted(step);
         return;
       case 'guidance':
-        this.#say(guidanceText(step.intent));
+        if (this.#begun) this.#say(guidanceText(step.intent));
+        else this.#early.push(guidanceText(step.intent));
         if (step.intent.phase !== undefined) this.#enter(step.intent.phase);
         return;
       case 'check':
@@ -114,7 +128,11 @@ class StateReader {
 
   #enter(phase: string): void {
     const { state } = this;
-    if (state.messages.length === 0) this.#say(describeTask(this.#briefing, this.#baseChecks));
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#say(describeTask(this.#briefing, this.#baseChecks));
+      for (const text of this.#early) this.#say(text);
+    }
     state.phase = phase;
     state.finish = null;
     this.#resetTurns();
@@ -125,7 +143,7 @@ class StateReader {
     const { state } = this;
     if (step.status === 'failed') state.failures.push(step);
     if (step.status !== 'done' || step.result === null) return;
-    const { text, toolCalls } = step.result;
+    const { text, toolCalls, providerState } = step.result;
     state.turns += 1;
     state.failures = [];
     if (text.trim() === '' && toolCalls.length === 0) {
@@ -133,7 +151,11 @@ class StateReader {
     } else {
       state.emptyTurns = 0;
     }
-    state.messages.push({ role: 'assistant', text, toolCalls });
+    const kept =
+      providerState === undefined
+        ? {}
+        : { providerState: { model: step.intent.model, state: providerState } };
+    state.messages.push({ role: 'assistant', text, toolCalls, ...kept });
     state.pending = toolCalls.map((call) => ({ modelSeq: step.seq, call }));
     if (toolCalls.length === 0) {
       state.idleTurns += 1;
@@ -147,9 +169,15 @@ class StateReader {
   }
 
   #toolEnded(step: ToolStep): void {
-    if (step.status === 'in_doubt') return;
-    const { callId, name, input } = step.intent;
-    this.#result(callId, name, step.result?.output ?? step.error?.message ?? '', step.status === 'failed');
+    if (step.status === 'in_doubt') {
+      // An approval is good for one try; whether there is another is asked anew.
+      this.state.approvals.delete(step.intent.callId);
+      return;
+    }
+    const { callId, name, input, editedBy } = step.intent;
+    const output = step.result?.output ?? step.error?.message ?? '';
+    const edited = editedBy === undefined ? '' : `${editedText(editedBy, input)}\n\n`;
+    this.#result(callId, name, `${edited}${output}`, step.status === 'failed');
     if (name === 'finish_phase' && step.status === 'done') this.state.finish = input as PhaseFinish;
   }
 
@@ -172,6 +200,7 @@ class StateReader {
     // Whether a change is accepted without green checks is the delivery's to read.
     if (about === 'checks') return;
     this.state.failures = [];
+    this.state.model = null;
     this.state.turns = 0;
     this.#resetTurns();
     this.state.refusedToGoOn = step.result.decision === 'approve' ? null : { about, result: step.result };
@@ -180,6 +209,10 @@ class StateReader {
   }
 
   #noted(step: NoteStep): void {
+    if (step.intent.fallback !== undefined) {
+      this.state.model = step.intent.fallback.to;
+      this.state.failures = [];
+    }
     if (step.intent.callId !== undefined) this.#result(step.intent.callId, 'note', 'Noted.', false);
   }
 

@@ -1,5 +1,13 @@
 import type { ErrorClass, ModelResult } from '../../contract/steps.ts';
-import { highestUsage, ModelError, type ModelRequest, priceOf } from '../models/model.ts';
+import { AppError } from '../errors.ts';
+import {
+  highestPriceOf,
+  highestUsage,
+  type ModelDescription,
+  ModelError,
+  type ModelRequest,
+  priceOf,
+} from '../models/model.ts';
 import { openBudgetAsk } from './answer.ts';
 import type { Amount, LoopPorts, WorkResult } from './ports.ts';
 import { systemPrompt } from './prompt-texts.ts';
@@ -11,14 +19,21 @@ const longestAnswerTokens = 16_000;
 
 /** One model call: its highest price is reserved and its intent committed before it starts. */
 export async function think(ports: LoopPorts, state: RunState): Promise<WorkResult | null> {
-  const description = ports.models.describe(ports.model);
-  const request = buildRequest(ports, state, Math.min(description.maxOutputTokens, longestAnswerTokens));
+  const model = state.model ?? ports.model;
+  const pause = await ports.pace.enter(model);
+  if (pause !== null) return waitForProvider(model, pause);
+  const description = await describe(ports, model);
+  const maxOutputTokens = Math.min(description.maxOutputTokens, longestAnswerTokens);
+  const request = buildRequest(ports, state, { model, maxOutputTokens });
   const highest = highestUsage(request);
-  const reservation = { tokens: highest.input + highest.output, micros: priceOf(highest, description.price) };
+  const reservation =
+    'unusable' in description
+      ? nothing
+      : { tokens: highest.input + highest.output, micros: highestPriceOf(highest, description.price) };
   const intended = await ports.record.intendModel(
     {
       phase: state.phase ?? '',
-      model: ports.model,
+      model,
       promptHash: ports.hash(JSON.stringify(request)),
       builtFromSteps: (ports.record.steps.at(-1)?.seq ?? 0) + 1,
       attempt: state.failures.length + 1,
@@ -28,6 +43,10 @@ export async function think(ports: LoopPorts, state: RunState): Promise<WorkResu
   if ('refused' in intended) {
     if (intended.refused === 'spent') return openBudgetAsk(ports, intended);
     return waitForBudget(ports, intended.explanation);
+  }
+  if ('unusable' in description) {
+    await completeFailed(ports, intended.seq, new ModelError('unknown_model', description.unusable));
+    return null;
   }
   try {
     const { usage, ...result } = await ports.models.call(request, {
@@ -43,20 +62,49 @@ export async function think(ports: LoopPorts, state: RunState): Promise<WorkResu
       used,
     });
   } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
-    const free = neverCharged.has(error.class) && error.usage === undefined;
-    await ports.record.completeModel(intended.seq, {
-      status: 'failed',
-      error: {
-        class: error.class,
-        message: error.message,
-        ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-      },
-      ...(error.usage === undefined ? {} : { usage: error.usage }),
-      used: free ? { tokens: 0, micros: 0 } : null,
-    });
+    const failure = isUnusable(error) ? new ModelError('unknown_model', error.message) : error;
+    if (!(failure instanceof ModelError)) throw failure;
+    await completeFailed(ports, intended.seq, failure);
+    if (
+      failure.class === 'rate_limited' ||
+      (failure.class === 'overloaded' && failure.retryAfterMs !== undefined)
+    )
+      await ports.pace.slowDown(model, failure.retryAfterMs, failure.message);
   }
   return null;
+}
+
+const nothing: Amount = { tokens: 0, micros: 0 };
+
+/** A model whose provider is gone or whose price is not known fails as a call does, so that the run goes on or asks. */
+async function describe(
+  ports: LoopPorts,
+  model: string,
+): Promise<ModelDescription | { unusable: string; maxOutputTokens: number }> {
+  try {
+    return await ports.models.describe(model);
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+    return { unusable: error.message, maxOutputTokens: longestAnswerTokens };
+  }
+}
+
+function isUnusable(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'unprocessable';
+}
+
+async function completeFailed(ports: LoopPorts, seq: number, error: ModelError): Promise<void> {
+  const free = neverCharged.has(error.class) && error.usage === undefined;
+  await ports.record.completeModel(seq, {
+    status: 'failed',
+    error: {
+      class: error.class,
+      message: error.message,
+      ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    },
+    ...(error.usage === undefined ? {} : { usage: error.usage }),
+    used: free ? nothing : null,
+  });
 }
 
 /** Failures before the provider did any work; every other failed call settles at its reservation. */
@@ -72,10 +120,14 @@ const neverCharged: ReadonlySet<ErrorClass> = new Set([
   'recording_mismatch',
 ]);
 
-function buildRequest(ports: LoopPorts, state: RunState, maxOutputTokens: number): ModelRequest {
+function buildRequest(
+  ports: LoopPorts,
+  state: RunState,
+  { model, maxOutputTokens }: { model: string; maxOutputTokens: number },
+): ModelRequest {
   const phase = ports.briefing.playbook.phases.find((candidate) => candidate.name === state.phase);
   return {
-    model: ports.model,
+    model,
     system: systemPrompt(ports.briefing),
     messages: state.messages,
     tools: ports.tools
@@ -96,6 +148,22 @@ function waitForBudget(ports: LoopPorts, explanation: string): WorkResult {
       reason: `${explanation}; other calls hold it now`,
       owner: 'control-plane',
       deadline: new Date(wakeAt).toISOString(),
+      atDeadline: 'retry',
+    },
+  };
+}
+
+/** Everybody who calls this provider waits for it; the run gives its worker back meanwhile. */
+function waitForProvider(model: string, { until, reason }: { until: number; reason: string }): WorkResult {
+  return {
+    kind: 'wait',
+    wakeAt: until,
+    waiting: {
+      on: 'timer',
+      ref: model.slice(0, model.indexOf('/')),
+      reason,
+      owner: 'control-plane',
+      deadline: new Date(until).toISOString(),
       atDeadline: 'retry',
     },
   };

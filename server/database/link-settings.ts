@@ -10,6 +10,9 @@ export interface LinkSettings {
   timeoutMs: number;
 }
 
+/** A process that is frozen in the middle of a transaction holds its rows, and thereby everybody, so long. */
+const longestIdleMs = 5_000;
+
 /** The driver's configuration of one connection: our value types, UTC, and a limit to every wait. */
 export function clientConfig(settings: LinkSettings): pg.ClientConfig {
   const { connection, timeoutMs } = settings;
@@ -19,7 +22,7 @@ export function clientConfig(settings: LinkSettings): pg.ClientConfig {
     types: valueTypes,
     options: '-c TimeZone=UTC -c DateStyle=ISO',
     statement_timeout: timeoutMs,
-    idle_in_transaction_session_timeout: timeoutMs,
+    idle_in_transaction_session_timeout: Math.min(timeoutMs, longestIdleMs),
     connectionTimeoutMillis: timeoutMs,
     // PostgreSQL's limit answers first and keeps the connection; this one is for a server that answers nothing.
     query_timeout: timeoutMs + 5_000,

@@ -37,7 +37,7 @@ export function json(value: unknown): Sql {
   if (value === null || value === undefined) return sql`${null}::jsonb`;
   const text = JSON.stringify(value);
   // Pairs of backslashes are matched so that a backslash which is itself escaped begins nothing.
-  return sql`${text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (escape) => (escape === '\\\\' ? escape : '\ufffd'))}::jsonb`;
+  return sql`${text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (found) => (found === '\\\\' ? found : '\ufffd'))}::jsonb`;
 }
 
 /** Pieces with a separator between them. */

@@ -1,5 +1,6 @@
 import type { Queryable } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
+import type { RunOrigin } from '../domain/runs/runs.ts';
 import type { PolicyRule } from '../tools/policy.ts';
 
 /** A run with its task, project and agent: what a driver must know before it reads the journal. */
@@ -7,9 +8,15 @@ export interface Assignment {
   runId: string;
   taskId: string;
   changeId: string | null;
+  /** Set where the work goes on with a change that was sent back. */
+  origin: RunOrigin | null;
   model: string;
+  /** What the run goes on with, in this order, where its model cannot be used. */
+  fallbackModels: string[];
   location: string;
   branch: string | null;
+  /** Where checks and set-up run, if not at the root. */
+  folder: string | null;
   title: string;
   instructions: string;
   checks: string[] | null;
@@ -23,9 +30,10 @@ export interface Assignment {
 
 export async function readAssignment(database: Queryable, runId: string): Promise<Assignment> {
   return database.one<Assignment>(
-    sql`SELECT runs.id AS "runId", runs.task_id AS "taskId", runs.change_id AS "changeId", runs.model,
-          projects.location, tasks.branch, tasks.title, tasks.instructions, tasks.checks, tasks.setup,
-          tasks.created_by AS "createdBy", agents.name AS agent, agents.prompt, agents.playbook, agents.policy
+    sql`SELECT runs.id AS "runId", runs.task_id AS "taskId", runs.change_id AS "changeId", runs.origin, runs.model,
+          projects.location, tasks.branch, tasks.folder, tasks.title, tasks.instructions, tasks.checks, tasks.setup,
+          tasks.created_by AS "createdBy", agents.name AS agent,
+          agents.fallback_models AS "fallbackModels", agents.prompt, agents.playbook, agents.policy
         FROM runs JOIN tasks ON tasks.id = runs.task_id JOIN projects ON projects.id = tasks.project_id
           JOIN agents ON agents.id = runs.agent_id WHERE runs.id = ${runId}`,
   );

@@ -2,10 +2,11 @@ import type { CheckReceipt } from '../../contract/changes.ts';
 import type { CheckIntent, CheckResult, CheckStep } from '../../contract/steps.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
 import type { RepositoryHandle } from '../computers/workspaces/repositories.ts';
-import { discoverSetup, setupKey } from '../computers/workspaces/setups.ts';
+import { setupKey } from '../computers/workspaces/setups.ts';
 import { AppError } from '../errors.ts';
 import type { DriveContext } from '../runs/worker.ts';
 import type { Computer, DriverParts } from './parts.ts';
+import { findLockfiles, openCommitFiles } from './project-parts.ts';
 import { keepOutput, newOutputFile } from './tool-ports.ts';
 
 /** Runs checks of one run, each as a journaled step that is done again if a worker died in its middle. */
@@ -123,33 +124,26 @@ export interface SetupPlan {
   key: string;
 }
 
-/** What prepares a commit's dependencies: given commands, else what its lockfiles ask for, and the key of both. */
+/** What prepares a commit's dependencies: lines run from the root, and the key of them and its lockfiles. */
 export async function planSetup(
   computer: Computer,
   repository: RepositoryHandle,
   commit: string,
-  given: readonly string[] | null,
+  commands: readonly string[],
   signal: AbortSignal,
 ): Promise<SetupPlan> {
-  const read = async (path: string) => {
-    const content = await computer.content.readFile(repository, commit, path, signal);
-    return content === null ? null : content.toString('utf8');
-  };
-  const discovered = await discoverSetup(read);
-  const commands = given === null ? discovered.commands : [...given];
-  const lockfiles = await Promise.all(
-    discovered.lockfiles.map(async (path) => ({ path, content: (await read(path)) ?? '' })),
-  );
+  const files = await openCommitFiles(computer, repository, commit, signal);
+  const lockfiles = await findLockfiles(files, commands);
   // Commands of the user's own may read anything: without a lockfile they belong to the commit.
   if (lockfiles.length === 0 && commands.length > 0) lockfiles.push({ path: '', content: commit });
   const key = setupKey({
     repository: repository.key,
-    commands,
+    commands: [...commands],
     lockfiles,
     nodeVersion: process.version,
     architecture: process.arch,
   });
-  return { commands, key };
+  return { commands: [...commands], key };
 }
 
 export function toReceipt(step: CheckStep): CheckReceipt[] {

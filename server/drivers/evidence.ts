@@ -1,7 +1,9 @@
+import { posix } from 'node:path';
 import type { Receipt } from '../../contract/changes.ts';
 import type { AskStep, CheckStep, Step } from '../../contract/steps.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
 import type { RepositoryHandle } from '../computers/workspaces/repositories.ts';
+import { foldersNamedIn } from '../domain/checks/check-folders.ts';
 import { type CheckVerdict, judgeChecks } from '../domain/checks/judge-checks.ts';
 import { checkScripts } from '../domain/checks/package-manifest.ts';
 import { pinnedChanges, pinnedOverrides } from '../domain/checks/pinned-overrides.ts';
@@ -9,21 +11,24 @@ import { pinnedPaths } from '../domain/checks/pinned-paths.ts';
 import { type CheckRunner, planSetup, toReceipt } from './checks.ts';
 import type { Computer } from './parts.ts';
 
-export interface EvidenceRequest {
+export interface ChecksRequest {
   computer: Computer;
   repository: RepositoryHandle;
-  base: string;
-  commit: string;
   checks: readonly string[];
   /** Set-up commands as they were found, or given, at the base: pinned like the checks. */
   setupCommands: readonly string[];
   /** Steps of this delivery come after this one. */
   since: number;
-  steps: readonly Step[];
   runner: CheckRunner;
   signal: AbortSignal;
   /** Between two checks: throws where the run must stop here. */
   boundary: () => void;
+}
+
+export interface EvidenceRequest extends ChecksRequest {
+  base: string;
+  commit: string;
+  steps: readonly Step[];
 }
 
 export interface Evidence {
@@ -44,7 +49,7 @@ export async function gatherEvidence(request: EvidenceRequest): Promise<Evidence
     ...(file.from === null ? {} : { previousPath: file.from }),
   }));
   const overrides = await findOverrides(request, changedPaths);
-  const change = diff.files.length === 0 ? [] : await runAll(request, commit, 'change');
+  const change = diff.files.length === 0 ? [] : await runChecks(request, commit, 'change');
   const pinned = overrides === null || change.some(isRed) ? null : await runPinned(request, overrides);
   const touched = pinnedChanges(overrides, changedPaths);
   const baseChecks = request.steps.filter(
@@ -75,6 +80,24 @@ export async function gatherEvidence(request: EvidenceRequest): Promise<Evidence
   };
 }
 
+/** Runs every check on a commit, each in a clean workspace of its own. */
+export async function runChecks(
+  request: ChecksRequest,
+  commit: string,
+  where: 'base' | 'change' | 'pinned',
+): Promise<CheckStep[]> {
+  const { runner, checks, since } = request;
+  const setup = await prepareFor(request, commit);
+  const done: CheckStep[] = [];
+  for (const command of checks) {
+    request.boundary();
+    done.push(await runner.check({ command, commit, where }, setup, since));
+  }
+  return done;
+}
+
+export const isRed = (step: CheckStep) => step.result?.outcome !== 'passed';
+
 /** The answer a person gave on the evidence of this delivery, if they were asked. */
 export function findAcceptance(steps: readonly Step[], since: number): AskStep | undefined {
   return steps.findLast(
@@ -89,14 +112,19 @@ async function findOverrides(
 ): Promise<Map<string, Buffer | null> | null> {
   const { computer, repository, base, commit, signal } = request;
   const read = (at: string) => (path: string) => computer.content.readFile(repository, at, path, signal);
-  const manifest = await read(base)('package.json');
+  const folders = foldersNamedIn(request.checks);
+  const manifests = await Promise.all(
+    ['', ...folders].map((at) => read(base)(posix.join(at, 'package.json'))),
+  );
   const pinned = pinnedPaths({
     basePaths: (await computer.content.listFiles(repository, base, signal)).map((file) => file.path),
     changedPaths,
     checkCommands: [...request.checks],
-    scriptsText: manifest === null ? '' : checkScripts(manifest.toString('utf8'), [...request.checks]),
+    scriptsText: manifests
+      .map((manifest) => checkScripts(manifest?.toString('utf8') ?? null, [...request.checks]))
+      .join('\n'),
   });
-  return pinnedOverrides({ pinned, readBase: read(base), readHead: read(commit) });
+  return pinnedOverrides({ pinned, folders, readBase: read(base), readHead: read(commit) });
 }
 
 async function runPinned(
@@ -110,29 +138,12 @@ async function runPinned(
     Object.fromEntries(overrides),
     signal,
   );
-  return runAll(request, pinned, 'pinned');
+  return runChecks(request, pinned, 'pinned');
 }
 
-async function runAll(
-  request: EvidenceRequest,
-  commit: string,
-  where: 'change' | 'pinned',
-): Promise<CheckStep[]> {
-  const { runner, checks, since } = request;
-  const setup = await prepareFor(request, commit);
-  const done: CheckStep[] = [];
-  for (const command of checks) {
-    request.boundary();
-    done.push(await runner.check({ command, commit, where }, setup, since));
-  }
-  return done;
-}
-
-async function prepareFor(request: EvidenceRequest, commit: string): Promise<PreparedSetup | null> {
+async function prepareFor(request: ChecksRequest, commit: string): Promise<PreparedSetup | null> {
   const { computer, repository, runner, setupCommands, since, signal } = request;
   const plan = await planSetup(computer, repository, commit, setupCommands, signal);
   const prepared = await computer.setups.find(plan.key);
   return prepared ?? runner.prepareSetup(commit, plan.commands, plan.key, since);
 }
-
-const isRed = (step: CheckStep) => step.result?.outcome !== 'passed';

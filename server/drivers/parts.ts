@@ -9,6 +9,7 @@ import type { Workspaces } from '../computers/workspaces/workspace.ts';
 import type { CrashPoints } from '../crash-points.ts';
 import type { Database } from '../database/database.ts';
 import type { Artifacts } from '../domain/artifacts/artifacts.ts';
+import type { Pace } from '../domain/credentials/pace.ts';
 import type { Models } from '../models/model.ts';
 import type { Tool } from '../tools/tool.ts';
 
@@ -18,6 +19,7 @@ export interface DriverParts {
   clock: Clock;
   crashPoints: CrashPoints;
   models: Models;
+  pace: Pace;
   tools: readonly Tool[];
   artifacts: Artifacts;
   computer: Computer;
@@ -44,6 +46,8 @@ export interface DriverSettings {
   /** How long an ask stays open before its default holds. */
   askDeadlineMs: number;
   checkTimeoutMs: number;
+  /** What all runs together may spend in a day, in millionths of a US dollar. */
+  dayLimitMicros: number;
   /** Deliveries that may come back red before a person is asked. */
   redRounds: number;
   /** Who answers what the agents ask. */

@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import type { PhaseStep } from '../../contract/steps.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
-import type { RepositoryHandle } from '../computers/workspaces/repositories.ts';
 import type { Workspace } from '../computers/workspaces/workspace.ts';
 import type { Queryable } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
-import { discoverChecks } from '../domain/checks/discover.ts';
+import { getChange } from '../domain/changes/changes.ts';
+import { inFolder } from '../domain/checks/check-folders.ts';
 import { AppError } from '../errors.ts';
 import type { DriveContext } from '../runs/worker.ts';
 import type { Assignment } from './assignment.ts';
 import { CheckRunner, planSetup } from './checks.ts';
 import type { DriverParts } from './parts.ts';
+import { findCheckCommands, findSetupCommands, openCommitFiles, requireFolder } from './project-parts.ts';
+import { readRepositoryTexts, repositoryText } from './repository-texts.ts';
 
 /** What the control plane found and pinned before the agent began; the result of the phase `prepare`. */
 const preparationSchema = z.object({
@@ -22,6 +24,7 @@ const preparationSchema = z.object({
   checksReason: z.string(),
   setupCommands: z.array(z.string()),
   setupKey: z.string(),
+  repositoryTexts: z.array(repositoryText).default([]),
 });
 export type Preparation = z.infer<typeof preparationSchema>;
 
@@ -76,11 +79,18 @@ export async function openWorkspace(
         `the workspace of ${run.runId} was removed from the disk; start the task again`,
       );
     }
-    const branch = `mission/${assignment.taskId}` as const;
+    const { taskId, origin } = assignment;
+    const branch = `mission/${taskId}` as const;
     return workspaces.create(
       run.runId,
       token,
-      { ...request, commit, branch, identity: parts.settings.identity },
+      {
+        ...request,
+        commit,
+        branch,
+        identity: parts.settings.identity,
+        ...(origin === null ? {} : { start: { commit: origin.start, uncommitted: origin.uncommitted } }),
+      },
       signal,
     );
   }
@@ -107,13 +117,19 @@ async function fetchAndPin(
   const step =
     known ?? (await journal.intend({ kind: 'phase', name: 'prepare', intent: { phase: 'prepare' } }));
   const { computer } = parts;
-  const fetched = await computer.repositories.fetch(
-    { location: assignment.location, branch: assignment.branch ?? undefined },
-    signal,
-  );
-  const { repository, commit, branch, warnings } = fetched;
-  const plan = await planSetup(computer, repository, commit, assignment.setup, signal);
-  const checks = await findChecks(parts, assignment, repository, commit, signal);
+  const { repository, commit, branch, warnings } = await findBase(parts, assignment, signal);
+  const files = await openCommitFiles(computer, repository, commit, signal);
+  const folder = assignment.folder ?? '';
+  requireFolder(files, folder, `${repository.location} (${branch})`);
+  const checks =
+    assignment.checks === null
+      ? await findCheckCommands(files, folder)
+      : { checks: linesIn(folder, assignment.checks), checksReason: 'given with the task' };
+  const commands =
+    assignment.setup === null
+      ? await findSetupCommands(files, folder, checks.checks)
+      : linesIn(folder, assignment.setup);
+  const plan = await planSetup(computer, repository, commit, commands, signal);
   const preparation: Preparation = {
     repository,
     commit,
@@ -122,33 +138,23 @@ async function fetchAndPin(
     ...checks,
     setupCommands: plan.commands,
     setupKey: plan.key,
+    repositoryTexts: await readRepositoryTexts(files, folder),
   };
   await journal.complete(step.seq, { status: 'done', result: preparation });
   return preparation;
 }
 
-async function findChecks(
+/** The branch's tip; for a change that was sent back its own base, so that its checks stay pinned there. */
+async function findBase(
   parts: DriverParts,
-  assignment: Assignment,
-  repository: RepositoryHandle,
-  commit: string,
+  { location, branch, origin }: Assignment,
   signal: AbortSignal,
-): Promise<Pick<Preparation, 'checks' | 'checksReason'>> {
-  if (assignment.checks !== null) return { checks: assignment.checks, checksReason: 'given with the task' };
-  const { content } = parts.computer;
-  const files = (await content.listFiles(repository, commit, signal)).map((file) => file.path);
-  const known = new Set(files);
-  const found = await discoverChecks({
-    exists: async (path) => known.has(path),
-    read: async (path) =>
-      (await content.readFile(repository, commit, path, signal))?.toString('utf8') ?? null,
-    list: async (path) => {
-      const prefix = path === '' || path === '.' ? '' : `${path}/`;
-      return files
-        .filter((file) => file.startsWith(prefix))
-        .map((file) => file.slice(prefix.length))
-        .filter((name) => !name.includes('/'));
-    },
-  });
-  return { checks: found.commands, checksReason: found.reason };
+): Promise<Pick<Preparation, 'repository' | 'commit' | 'branch' | 'warnings'>> {
+  if (origin === null)
+    return parts.computer.repositories.fetch({ location, branch: branch ?? undefined }, signal);
+  const { runId } = await getChange(parts.database, origin.changeId);
+  const earlier = await readPreparation(parts.database, runId);
+  return { repository: earlier.repository, commit: origin.base, branch: earlier.branch, warnings: [] };
 }
+
+const linesIn = (folder: string, lines: readonly string[]) => lines.map((line) => inFolder(folder, line));

@@ -43,10 +43,11 @@ export class JournalRecord implements RunRecord {
 
   intendModel: RunRecord['intendModel'] = async (intent, reservation) => {
     const { journal, run } = this.#context;
+    const { dayLimitMicros } = this.#parts.settings;
     try {
       return await journal.intend({ kind: 'model', name: intent.model, intent }, async (transaction, seq) => {
         const day = await readToday(transaction);
-        await reserve(transaction, { runId: run.runId, seq, day, amount: reservation });
+        await reserve(transaction, { runId: run.runId, seq, day, dayLimitMicros, amount: reservation });
       });
     } catch (error) {
       if (!(error instanceof BudgetRefused)) throw error;

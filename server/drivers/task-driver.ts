@@ -4,6 +4,7 @@ import { work } from '../agent/loop.ts';
 import { findPlaybook } from '../agent/playbook.ts';
 import type { LoopPorts } from '../agent/ports.ts';
 import { GateClosed } from '../computers/sandbox.ts';
+import { findMissingSubmodules } from '../computers/workspaces/submodules.ts';
 import type { Workspace } from '../computers/workspaces/workspace.ts';
 import { offerChange } from '../domain/changes/changes.ts';
 import { setTaskStatus } from '../domain/tasks/tasks.ts';
@@ -23,6 +24,7 @@ import type { DriverParts } from './parts.ts';
 import { openWorkspace, type PreparedRun, prepareRun } from './prepare.ts';
 import { enterPhase, JournalRecord } from './record.ts';
 import { endedResult, isExpectedFailure, pausedResult, Rest } from './rest.ts';
+import { briefOnSentBack, objectToRework } from './sent-back.ts';
 import { openRunWorkspace, openToolContext } from './tool-ports.ts';
 
 /** Drives a task's run: prepares, lets the agent work, gathers the evidence, offers the change. */
@@ -59,6 +61,9 @@ class TaskRun {
     await this.#begin();
     const prepared = await prepareRun(this.#parts, this.#context, this.#assignment, () => this.#boundary());
     const workspace = await openWorkspace(this.#parts, this.#context, this.#assignment, prepared);
+    const { preparation } = prepared;
+    const phase = this.#mendPhase();
+    await briefOnSentBack(this.#parts, this.#context, this.#assignment, { preparation, phase });
     const ports = this.#openPorts(prepared, workspace);
     for (;;) {
       await this.#finishOpenCheck(prepared);
@@ -148,6 +153,23 @@ class TaskRun {
       );
     const commit = head.commit ?? workspace.base;
     if (commit !== workspace.base) await workspace.exportCommit(commit, this.#context.signal);
+    const missing = await findMissingSubmodules(
+      this.#parts.computer.git,
+      prepared.preparation.repository,
+      commit,
+      this.#context.signal,
+    );
+    if (missing.length > 0) {
+      return this.#sendBack(
+        `The submodules ${missing.join(', ')} point to commits that are only in this workspace: changes in a submodule cannot be delivered with the project. Put them back (git -C PATH checkout COMMIT, then commit), and say in the description what must change there.`,
+      );
+    }
+    const { origin } = this.#assignment;
+    if (origin !== null) {
+      const rework = { preparation: prepared.preparation, commit };
+      const objection = await objectToRework(this.#parts, origin, rework, this.#context.signal);
+      if (objection !== null) return this.#sendBack(objection);
+    }
     const evidence = await this.#gather(prepared, commit, since);
     const { verdict } = evidence;
     if (verdict.verdict === 'red') return this.#sendBack(verdict.guidance);
@@ -208,6 +230,7 @@ class TaskRun {
           id: newId('chg'),
           taskId: run.taskId,
           runId: run.runId,
+          supersedes: this.#assignment.origin?.changeId ?? null,
           title: delivery.title,
           description: delivery.description,
           baseCommit: receipt.base,
@@ -225,8 +248,12 @@ class TaskRun {
     const { journal, run } = this.#context;
     const { steps } = this.#record;
     const asked = steps.findLast((step) => step.kind === 'ask' && step.intent.about === 'loop')?.seq ?? 0;
+    // What a change was sent back with is where the run began, no round of it.
+    const began =
+      this.#assignment.origin === null ? undefined : steps.find(({ kind }) => kind === 'guidance');
     const rounds = steps.filter(
-      (step) => step.kind === 'guidance' && step.seq > asked && step.intent.phase !== undefined,
+      (step) =>
+        step.kind === 'guidance' && step.seq > asked && step.intent.phase !== undefined && step !== began,
     ).length;
     if (rounds >= this.#parts.settings.redRounds) {
       const question = `The change came back ${rounds + 1} times. The last reason: ${guidance.slice(0, 2_000)}\nApprove to let the agent go on, deny to end the run.`;
@@ -239,7 +266,7 @@ class TaskRun {
       });
       return null;
     }
-    const phase = findPlaybook(this.#assignment.playbook)?.mendPhase ?? 'implement';
+    const phase = this.#mendPhase();
     const intent: GuidanceIntent = { text: guidance, from: 'control-plane', phase };
     await journal.record(
       { kind: 'guidance', name: 'control-plane', intent },
@@ -249,10 +276,15 @@ class TaskRun {
     return null;
   }
 
+  #mendPhase(): string {
+    return findPlaybook(this.#assignment.playbook)?.mendPhase ?? 'implement';
+  }
+
   #openPorts(prepared: PreparedRun, workspace: Workspace): LoopPorts {
     const { signal, run, control, draining } = this.#context;
-    const { agent, policy, model, prompt, title, instructions, playbook: playbookName } = this.#assignment;
-    const { branch, checks, setupCommands } = prepared.preparation;
+    const { agent, policy, model, fallbackModels, prompt, title, instructions } = this.#assignment;
+    const { playbook: playbookName } = this.#assignment;
+    const { branch, checks, setupCommands, repositoryTexts } = prepared.preparation;
     const playbook = findPlaybook(playbookName);
     if (playbook === undefined) throw new AppError('unprocessable', `there is no playbook ${playbookName}`);
     const briefing = {
@@ -262,10 +294,16 @@ class TaskRun {
       branch,
       checks,
       setup: setupCommands,
+      repositoryTexts,
       playbook,
     };
     return {
       model,
+      fallbackModels,
+      pace: {
+        enter: (name) => this.#parts.pace.enter(run.runId, name),
+        slowDown: (...told) => this.#parts.pace.slowDown(...told),
+      },
       briefing,
       record: this.#record,
       models: this.#parts.models,

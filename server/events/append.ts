@@ -12,8 +12,12 @@ export interface NewEvent {
     | 'ask'
     | 'budget'
     | 'change'
+    | 'halt'
     | 'message'
+    | 'model'
+    | 'notification'
     | 'project'
+    | 'provider'
     | 'run'
     | 'task'
     | 'worker';

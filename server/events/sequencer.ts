@@ -10,7 +10,14 @@ const sequencerLock = 4_700_001;
 const batchSize = 1_000;
 /** How long an event of another process may lie unnumbered. */
 const pollMs = 25;
+/**
+ * How long a batch's successor waits: at full speed events come in batches of many, and the journal has the
+ * processor and the disk for itself; an event after a pause is numbered at once.
+ */
+const restMs = 4;
 const electionMs = 500;
+/** A leader asks every `pollMs`; one that is silent for so long is frozen, and PostgreSQL takes the lock from it. */
+const longestSilenceMs = 3_000;
 
 /** Events after which a worker should look for due runs. */
 const wakingTypes: ReadonlySet<EventType> = new Set([
@@ -19,6 +26,8 @@ const wakingTypes: ReadonlySet<EventType> = new Set([
   'run.released',
   'run.lease_expired',
   'run.control_requested',
+  'halt.began',
+  'halt.ended',
 ]);
 
 interface OutboxRow extends Omit<ChainedEvent, 'sequence'> {
@@ -65,22 +74,29 @@ export class Sequencer implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       try {
         await using session = await this.#database.session();
-        if (await tryLock(session)) await this.#lead(session);
-        else await this.#poke.wait(electionMs, this.#stop.signal);
+        while (!(await tryLock(session)) && !this.#stop.signal.aborted) await this.#pause(electionMs);
+        await this.#lead(session);
       } catch (error) {
         this.#log.warn({ error: messageOf(error) }, 'the sequencer lost its connection; it tries again');
-        await this.#poke.wait(electionMs, this.#stop.signal);
+        await this.#pause(electionMs);
       }
     }
   }
 
   async #lead(session: Session): Promise<void> {
+    await limitSilence(session);
     let head = await readChainHead(session);
     while (!this.#stop.signal.aborted && !session.lost.aborted) {
       const next = await numberBatch(session, head);
       if (next.sequence === head.sequence) await this.#poke.wait(pollMs, this.#stop.signal);
+      else if (next.sequence - head.sequence < batchSize) await this.#pause(restMs);
       head = next;
     }
+  }
+
+  /** Whatever is committed meanwhile: who does not lead must not ask for the lock at each commit. */
+  #pause(ms: number): Promise<void> {
+    return new Signal().wait(ms, this.#stop.signal);
   }
 }
 
@@ -94,6 +110,14 @@ async function tryLock(session: Session): Promise<boolean> {
     sql`SELECT pg_try_advisory_lock(${sequencerLock}) AS held`,
   );
   return row.held;
+}
+
+async function limitSilence(session: Session): Promise<void> {
+  const limit = String(longestSilenceMs);
+  await session.many(
+    sql`SELECT set_config('idle_session_timeout', ${limit}::text, false),
+          set_config('idle_in_transaction_session_timeout', ${limit}::text, false)`,
+  );
 }
 
 async function readChainHead(session: Session): Promise<ChainHead> {
@@ -119,16 +143,14 @@ async function numberBatch(session: Session, head: ChainHead): Promise<ChainHead
   const next = { sequence, hash };
   await session.transaction('events.number', async (transaction) => {
     await transaction.many(
-      sql`WITH moved AS (DELETE FROM event_outbox WHERE position = ANY(${rows.map((row) => row.position)}::bigint[]))
-          INSERT INTO events
+      sql`WITH moved AS (DELETE FROM event_outbox WHERE position = ANY(${rows.map((row) => row.position)}::bigint[])),
+          logged AS (INSERT INTO events
           SELECT sequence, id, type, entity_type, entity_id, task_id, run_id, actor, data, time, hash
           FROM jsonb_to_recordset(${JSON.stringify(numbered)}::jsonb) AS numbered(
             sequence bigint, id text, type text, entity_type text, entity_id text, task_id text, run_id text,
-            actor text, data jsonb, time timestamptz, hash text)`,
-    );
-    await transaction.many(
-      sql`SELECT pg_notify('events', ${String(sequence)}::text), pg_notify('wake', '') WHERE ${wakes}
-          UNION ALL SELECT pg_notify('events', ${String(sequence)}::text), NULL WHERE NOT ${wakes}`,
+            actor text, data jsonb, time timestamptz, hash text))
+          SELECT pg_notify('events', ${String(sequence)}::text),
+            CASE WHEN ${wakes}::boolean THEN pg_notify('wake', '') END`,
     );
   });
   return next;

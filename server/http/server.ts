@@ -1,11 +1,14 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ChangeDiff } from '../../contract/changes.ts';
+import type { ModelView, TestedModel } from '../../contract/models.ts';
 import type { Finding } from '../../contract/system.ts';
 import type { CreatedTask } from '../../contract/tasks.ts';
 import type { Database } from '../database/database.ts';
 import type { Actor } from '../domain/actor.ts';
 import type { Artifacts } from '../domain/artifacts/artifacts.ts';
+import type { ProviderRegistry } from '../domain/credentials/provider-registry.ts';
+import type { NotificationSettings } from '../domain/notifications/settings.ts';
 import type { RunPresenter } from '../domain/runs/runs.ts';
 import type { TaskDefaults } from '../domain/tasks/tasks.ts';
 import type { EventFeed } from '../events/feed.ts';
@@ -17,6 +20,9 @@ import { answerProblem } from './problems.ts';
 import { askRoutes } from './routes/asks.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { eventRoutes } from './routes/events.ts';
+import { haltRoutes } from './routes/halt.ts';
+import { modelRoutes } from './routes/models.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { runRoutes } from './routes/runs.ts';
 import { openSessionRoutes, sessionRoutes } from './routes/sessions.ts';
 import { systemRoutes } from './routes/system.ts';
@@ -40,7 +46,17 @@ export interface HttpParts {
   log: Logger;
   now: () => number;
   readDiff: (change: { runId: string; base: string; commit: string }) => Promise<ChangeDiff>;
-  doctor: () => Promise<Finding[]>;
+  doctor: (actor: Actor, options: { test: boolean }) => Promise<Finding[]>;
+  notifications: {
+    settings: NotificationSettings;
+    test: (actor: Actor, name: string) => Promise<{ delivered: true; host: string }>;
+  };
+  models: {
+    list: () => Promise<ModelView[]>;
+    registry: ProviderRegistry;
+    /** A short real call. */
+    test: (actor: Actor, model: string) => Promise<TestedModel>;
+  };
   /** Makes the sample repository and gives its task to the recorded model. */
   createSample: (actor: Actor) => Promise<CreatedTask>;
   /** The dashboard's built files. */
@@ -86,7 +102,10 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       runRoutes(routes, parts);
       askRoutes(routes, parts);
       changeRoutes(routes, parts);
+      haltRoutes(routes, parts);
       eventRoutes(routes, parts);
+      modelRoutes(routes, parts);
+      notificationRoutes(routes, parts);
       systemRoutes(routes, parts);
       done();
     },

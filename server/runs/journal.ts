@@ -1,6 +1,7 @@
 import type { Step, StepError, StepKind, Usage } from '../../contract/steps.ts';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
 import { json, type Sql, sql } from '../database/sql.ts';
+import { asStored } from '../database/stored-json.ts';
 import { LeaseLost } from '../errors.ts';
 import { eventValues, type NewEvent } from '../events/append.ts';
 import type { Lease, LeaseState } from './lease.ts';
@@ -70,8 +71,9 @@ export class Journal {
   /** Commits what an intended step came to. @throws LeaseLost */
   async complete(seq: number, end: StepEnd, alongside?: Alongside): Promise<Step> {
     const query = completeStatement(this.#lease, seq, end);
-    const row = await this.#write<StepRow & LeaseState>('steps.complete', query, seq, alongside);
-    return this.#remember(row);
+    const row = await this.#write<WrittenRow>('steps.complete', query, seq, alongside);
+    const intent = this.steps.findLast((known) => known.seq === seq)?.intent;
+    return this.#remember({ ...row, intent, result: asStored(end.result) });
   }
 
   async #insert(
@@ -83,8 +85,8 @@ export class Journal {
     const seq = (this.steps.at(-1)?.seq ?? 0) + 1;
     const name = status === 'intended' ? 'steps.intend' : 'steps.record';
     const query = insertStatement(this.#lease, seq, step, status, end);
-    const row = await this.#write<StepRow & LeaseState>(name, query, seq, alongside);
-    return this.#remember(row);
+    const row = await this.#write<WrittenRow>(name, query, seq, alongside);
+    return this.#remember({ ...row, intent: asStored(step.intent ?? {}), result: asStored(end?.result) });
   }
 
   async #write<Row>(name: string, query: Sql, seq: number, alongside?: Alongside): Promise<Row> {
@@ -108,7 +110,7 @@ export class Journal {
   #remember(row: StepRow & LeaseState): Step {
     this.#state = { control: row.control, wakeCount: row.wakeCount };
     const step = presentStep(row);
-    const index = this.steps.findIndex((known) => known.seq === step.seq);
+    const index = this.steps.findLastIndex((known) => known.seq === step.seq);
     if (index === -1) this.steps.push(step);
     else this.steps[index] = step;
     return step;
@@ -130,6 +132,12 @@ interface StepRow {
   started_at: string;
   ended_at: string | null;
 }
+
+/** What a write gives back: not the intent and the result, since they are large and were just sent. */
+type WrittenRow = Omit<StepRow, 'intent' | 'result'> & LeaseState;
+
+const writtenColumns = sql`steps.run_id, steps.seq, steps.kind, steps.name, steps.status, steps.error, steps.usage,
+  steps.cost_micros, steps.snapshot, steps.started_at, steps.ended_at`;
 
 /** Steps of a run in their order. */
 export async function readSteps(
@@ -186,7 +194,7 @@ function insertStatement(
         ${json(end?.usage)}, ${end?.costMicros ?? null}::bigint, ${step.snapshot ?? null}::text,
         date_trunc('milliseconds', clock_timestamp()),
         CASE WHEN ${status === 'intended'}::boolean THEN NULL ELSE date_trunc('milliseconds', clock_timestamp()) END
-      FROM held RETURNING *
+      FROM held RETURNING ${writtenColumns}
     ), told AS (
       INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data)
       SELECT ${eventValues(event)} FROM written
@@ -201,7 +209,7 @@ function completeStatement(lease: Lease, seq: number, end: StepEnd): Sql {
         error = ${json(end.error)}, usage = ${json(end.usage)},
         cost_micros = ${end.costMicros ?? null}::bigint, ended_at = date_trunc('milliseconds', clock_timestamp())
       FROM held WHERE steps.run_id = held.id AND steps.seq = ${seq}::integer AND steps.status = 'intended'
-      RETURNING steps.*
+      RETURNING ${writtenColumns}
     ), told AS (
       INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data)
       SELECT ${eventValues(event)} FROM written

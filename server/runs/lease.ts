@@ -13,11 +13,11 @@ export interface Lease {
 }
 
 export interface ClaimedRun extends Lease {
-  kind: 'task' | 'merge';
+  kind: 'task' | 'merge' | 'revert';
 }
 
 /**
- * Claims due runs in a batch. The token rises with every claim, so that whatever an earlier holder still
+ * Claims due runs in a batch, none while everything is stopped. The token rises with every claim, so that whatever an earlier holder still
  * writes is refused.
  * @param now wall time by the injected clock
  */
@@ -30,6 +30,7 @@ export async function claimRuns(
     sql`WITH due AS (
           SELECT id FROM runs
           WHERE wake_at <= ${new Date(claim.now).toISOString()}::timestamptz AND worker_id IS NULL
+            AND NOT EXISTS (SELECT FROM halt)
           ORDER BY wake_at LIMIT ${claim.limit} FOR UPDATE SKIP LOCKED
         ), claimed AS (
           UPDATE runs SET worker_id = ${claim.workerId}, lease_token = lease_token + 1,
@@ -66,7 +67,10 @@ export async function holdLease(transaction: Queryable, lease: Lease): Promise<L
   return state;
 }
 
-/** Lets go of a run that has to wait. False where it was woken since `seenWakeCount`: look again instead. */
+/**
+ * Lets go of a run that has to wait. False where it was woken since `seenWakeCount`, or is to be paused though
+ * nobody wants that any more: look again instead.
+ */
 export async function parkRun(
   database: Database,
   lease: Lease,
@@ -77,7 +81,8 @@ export async function parkRun(
       sql`UPDATE runs SET status = ${park.status}, worker_id = NULL, waiting = ${json(park.waiting)},
             wake_at = ${park.wakeAt === null ? null : new Date(park.wakeAt).toISOString()}::timestamptz
           WHERE id = ${lease.runId} AND lease_token = ${lease.token} AND worker_id = ${lease.workerId}
-            AND wake_count = ${park.seenWakeCount} RETURNING id`,
+            AND wake_count = ${park.seenWakeCount} AND (control = 'pause' OR ${park.status}::text <> 'paused')
+          RETURNING id`,
     );
     if (row === undefined) {
       await holdLease(transaction, lease);

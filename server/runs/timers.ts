@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
-import { messageOf } from '../errors.ts';
+import { AppError, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
@@ -24,6 +24,13 @@ export async function setTimer(
 export type TimerHandlers = Record<TimerKind, (transaction: Transaction, ref: string) => Promise<void>>;
 
 const pollMs = 1_000;
+const putOffMs = 60_000;
+
+interface Timer {
+  id: string;
+  kind: TimerKind;
+  ref: string;
+}
 
 /** Fires timers by the injected clock. Any number of processes may run it: each timer is taken by one. */
 export class Timers implements AsyncDisposable {
@@ -59,17 +66,35 @@ export class Timers implements AsyncDisposable {
     }
   }
 
-  /** Fires one due timer. False where none is due. */
+  /** Fires one due timer, or puts it off where its handler fails. False where none is due. */
   async fireOne(): Promise<boolean> {
     const now = new Date(this.#clock.now()).toISOString();
-    return this.#database.transaction('timers.fire', async (transaction) => {
-      const timer = await transaction.maybe<{ kind: TimerKind; ref: string }>(
-        sql`DELETE FROM timers WHERE id = (SELECT id FROM timers WHERE due_at <= ${now}::timestamptz
-              ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING kind, ref`,
-      );
-      if (timer === undefined) return false;
-      await this.#handlers[timer.kind](transaction, timer.ref);
+    let taken: Timer | undefined;
+    try {
+      return await this.#database.transaction('timers.fire', async (transaction) => {
+        taken = await transaction.maybe<Timer>(
+          sql`DELETE FROM timers WHERE id = (SELECT id FROM timers WHERE due_at <= ${now}::timestamptz
+                ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, kind, ref`,
+        );
+        if (taken === undefined) return false;
+        await this.#handlers[taken.kind](transaction, taken.ref);
+        return true;
+      });
+    } catch (error) {
+      const away = error instanceof AppError && error.code === 'database_unavailable';
+      if (taken === undefined || away) throw error;
+      await this.#putOff(taken, error);
       return true;
-    });
+    }
+  }
+
+  /** A timer that cannot be fired must not keep the later ones waiting. */
+  async #putOff(timer: Timer, error: unknown): Promise<void> {
+    this.#log.error({ timer, error: messageOf(error) }, 'a timer failed; it is fired again later');
+    const later = new Date(this.#clock.now() + putOffMs).toISOString();
+    await this.#database.write(
+      'timers.put_off',
+      sql`UPDATE timers SET due_at = ${later}::timestamptz WHERE id = ${timer.id} AND due_at < ${later}::timestamptz`,
+    );
   }
 }

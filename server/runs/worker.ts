@@ -6,6 +6,7 @@ import { AppError, LeaseLost, messageOf } from '../errors.ts';
 import { appendEvents } from '../events/append.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
+import { pauseForHalt, readHalt } from './halt.ts';
 import { Journal } from './journal.ts';
 import {
   type ClaimedRun,
@@ -17,12 +18,19 @@ import {
   releaseRun,
 } from './lease.ts';
 import { identifyProcess } from './process-identity.ts';
+import { wakeBehind } from './turns.ts';
 
-/** Why a driver's signal was aborted: somebody asked the run to stop at once, or this process ends. */
+const interruptions = {
+  stop: 'the run was asked to stop',
+  halt: 'everything was stopped',
+  shutdown: 'the worker is shutting down',
+} as const;
+
+/** Why a driver's signal was aborted: somebody stopped the run, or all of them, or this process ends. */
 export class Interrupted extends Error {
-  readonly why: 'stop' | 'shutdown';
-  constructor(why: 'stop' | 'shutdown') {
-    super(why === 'stop' ? 'the run was asked to stop' : 'the worker is shutting down');
+  readonly why: keyof typeof interruptions;
+  constructor(why: keyof typeof interruptions) {
+    super(interruptions[why]);
     this.name = 'Interrupted';
     this.why = why;
   }
@@ -51,6 +59,8 @@ interface ActiveRun {
   run: ClaimedRun;
   controller: AbortController;
   control: LeaseState['control'];
+  /** It was interrupted to stop: once, since what brings it to its stopped end must not be interrupted again. */
+  stopping: boolean;
   done: Promise<void>;
 }
 
@@ -79,7 +89,8 @@ export class Worker implements AsyncDisposable {
   readonly #news = new Signal();
   readonly #stop = new AbortController();
   #listening: AsyncDisposable | undefined;
-  #loops: Promise<unknown> = Promise.resolve();
+  #claiming: Promise<void> = Promise.resolve();
+  #beating: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -103,7 +114,8 @@ export class Worker implements AsyncDisposable {
       ]);
     });
     this.#listening = await database.listen('wake', () => this.poke());
-    this.#loops = Promise.all([this.#claimLoop(), this.#heartbeatLoop()]);
+    this.#claiming = this.#claimLoop();
+    this.#beating = this.#heartbeatLoop();
   }
 
   /** Something may be due: look now. */
@@ -115,15 +127,19 @@ export class Worker implements AsyncDisposable {
   async drain(limitMs: number): Promise<void> {
     this.#stop.abort();
     this.#news.raise();
+    // A claim that is under way may still bring runs.
+    await this.#claiming;
     const idle = Promise.all([...this.#active.values()].map((active) => active.done));
-    await Promise.race([idle, this.#options.clock.sleep(limitMs)]);
+    const enough = new AbortController();
+    await Promise.race([idle, this.#options.clock.sleep(limitMs, enough.signal)]);
+    enough.abort();
     for (const active of this.#active.values()) active.controller.abort(new Interrupted('shutdown'));
     await idle;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0);
-    await this.#loops;
+    await this.#beating;
     await this.#listening?.[Symbol.asyncDispose]();
     const { database, id, log } = this.#options;
     try {
@@ -144,12 +160,21 @@ export class Worker implements AsyncDisposable {
       let waitMs = pollMs;
       try {
         await this.#refreshControls();
+        await this.#heedHalt();
         waitMs = await this.#claimDue();
       } catch (error) {
         log.warn({ error: messageOf(error) }, 'runs cannot be claimed now');
       }
       if (waitMs > 0) await this.#news.wait(waitMs, this.#stop.signal);
     }
+  }
+
+  /** While everything is stopped: what runs here is interrupted, and whatever came to rest since is paused too. */
+  async #heedHalt(): Promise<void> {
+    const { database, clock } = this.#options;
+    if ((await readHalt(database)) === null) return;
+    for (const active of this.#active.values()) active.controller.abort(new Interrupted('halt'));
+    await database.transaction('runs.halt', (transaction) => pauseForHalt(transaction, clock.now()));
   }
 
   /** Claims what is due and fits. Returns how long nothing more is due: the poll at most. */
@@ -168,7 +193,7 @@ export class Worker implements AsyncDisposable {
 
   #drive(run: ClaimedRun): void {
     const controller = new AbortController();
-    const active: ActiveRun = { run, controller, control: 'go', done: Promise.resolve() };
+    const active: ActiveRun = { run, controller, control: 'go', stopping: false, done: Promise.resolve() };
     this.#active.set(run.runId, active);
     active.done = this.#driveToRest(active).finally(() => {
       if (this.#active.get(run.runId) === active) this.#active.delete(run.runId);
@@ -180,7 +205,7 @@ export class Worker implements AsyncDisposable {
     const { log } = this.#options;
     const { run } = active;
     try {
-      while (!(await this.#driveOnce(active)));
+      while (!(await this.#driveUntilStopped(active)));
     } catch (error) {
       if (error instanceof LeaseLost) {
         log.warn({ run: run.runId, token: run.token }, 'the lease was lost; nothing further is started here');
@@ -197,6 +222,17 @@ export class Worker implements AsyncDisposable {
     }
   }
 
+  /** A run that was interrupted to stop is driven once more, here, to the end that its driver gives it. */
+  async #driveUntilStopped(active: ActiveRun): Promise<boolean> {
+    try {
+      return await this.#driveOnce(active);
+    } catch (error) {
+      if (!(error instanceof Interrupted && error.why === 'stop')) throw error;
+      active.controller = new AbortController();
+      return false;
+    }
+  }
+
   /** True when the run has come to rest: parked, ended, or given back. */
   async #driveOnce(active: ActiveRun): Promise<boolean> {
     const { database, drivers, giveUp } = this.#options;
@@ -208,11 +244,7 @@ export class Worker implements AsyncDisposable {
     );
     if (failures.failures >= mostFailures) {
       const outcome = `given up: ${mostFailures} workers in a row failed on it without a step of progress`;
-      await endRun(database, run, {
-        status: 'failed',
-        outcome,
-        settle: (transaction) => giveUp(transaction, run),
-      });
+      await this.#end(run, { status: 'failed', outcome, settle: (transaction) => giveUp(transaction, run) });
       return true;
     }
     const result = await drivers[run.kind]({
@@ -231,10 +263,21 @@ export class Worker implements AsyncDisposable {
       return true;
     }
     if (result.kind === 'end') {
-      await endRun(database, run, result);
+      await this.#end(run, result);
       return true;
     }
     return parkRun(database, run, { ...result, seenWakeCount: journal.state.wakeCount });
+  }
+
+  async #end(run: ClaimedRun, end: Omit<Extract<DriveResult, { kind: 'end' }>, 'kind'>): Promise<void> {
+    const { database, clock } = this.#options;
+    await endRun(database, run, {
+      ...end,
+      settle: async (transaction) => {
+        await end.settle?.(transaction);
+        await wakeBehind(transaction, { runId: run.runId, actor: run.workerId, now: clock.now() });
+      },
+    });
   }
 
   /** Gives the run back; where the database is away, until it returns or the limit is over. */
@@ -289,7 +332,8 @@ export class Worker implements AsyncDisposable {
   async #beat(): Promise<void> {
     const { database, id } = this.#options;
     const before = [...this.#active.values()];
-    const rows = await database.many<{ id: string; token: number; control: LeaseState['control'] }>(
+    const rows = await database.write<{ id: string; token: number; control: LeaseState['control'] }>(
+      'workers.heartbeat',
       sql`WITH alive AS (UPDATE workers SET heartbeat = heartbeat + 1 WHERE id = ${id})
           UPDATE runs SET heartbeat = heartbeat + 1
           WHERE worker_id = ${id} AND id = ANY(${before.map((active) => active.run.runId)}::text[])
@@ -307,7 +351,7 @@ export class Worker implements AsyncDisposable {
   async #refreshControls(): Promise<void> {
     if (this.#active.size === 0) return;
     const rows = await this.#options.database.many<{ id: string; control: LeaseState['control'] }>(
-      sql`SELECT id, control FROM runs WHERE worker_id = ${this.#options.id} AND control <> 'go'`,
+      sql`SELECT id, control FROM runs WHERE worker_id = ${this.#options.id}`,
     );
     for (const row of rows) {
       const active = this.#active.get(row.id);
@@ -317,7 +361,9 @@ export class Worker implements AsyncDisposable {
 
   #heed(active: ActiveRun, control: LeaseState['control']): void {
     active.control = control;
-    if (control === 'stop') active.controller.abort(new Interrupted('stop'));
+    if (control !== 'stop' || active.stopping) return;
+    active.stopping = true;
+    active.controller.abort(new Interrupted('stop'));
   }
 
   #loseAll(): void {

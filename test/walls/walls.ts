@@ -12,7 +12,7 @@ interface Wall {
 
 /** Files at the top of server/ that are open to all of it. */
 const open = ['clock', 'crash-points', 'errors', 'ids', 'log', 'signal'].map((name) => `server/${name}.ts`);
-const ends = ['server/app.ts', 'server/main.ts'];
+const ends = ['server/app.ts', 'server/main.ts', 'server/upkeep.ts'];
 const durable = ['server/database', 'server/events', 'server/runs', 'server/jobs'];
 
 export const walls: Record<string, Wall> = {

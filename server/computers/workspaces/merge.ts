@@ -17,7 +17,8 @@ export type MergeResult =
   | { kind: 'merged'; commit: string }
   /** `change` already holds `target` (or the other way about): the branch moves to `commit`, nothing is made. */
   | { kind: 'fast_forward'; commit: string }
-  | { kind: 'conflict'; files: string[] };
+  /** `tree` holds both sides, with git's markers where they conflict. */
+  | { kind: 'conflict'; files: string[]; tree: string };
 
 /** Merges two commits of the control plane's copy, without a work tree. No ref moves. */
 export async function merge(
@@ -57,8 +58,10 @@ git commit-tree "$tree" -p "$1" -p "$2" -F -`,
     signal,
   );
   if (result.exitCode === 11) return { kind: 'fast_forward', commit: result.stdout.toString('utf8').trim() };
-  if (result.exitCode === 12)
-    return { kind: 'conflict', files: splitNul(result.stdout).slice(1).filter(Boolean) };
+  if (result.exitCode === 12) {
+    const [tree = '', ...files] = splitNul(result.stdout);
+    return { kind: 'conflict', files: files.filter(Boolean), tree };
+  }
   if (result.exitCode === 13) {
     const message = `${change} cannot be merged into ${target}: ${failureOf(result)}`;
     throw new AppError('conflict', message);

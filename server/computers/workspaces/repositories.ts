@@ -11,6 +11,7 @@ import type { Git } from './git.ts';
 import { type MergeRequest, type MergeResult, merge } from './merge.ts';
 import { openRepositoryContent, type RepositoryContent } from './repository-content.ts';
 import { type Fetched, fetchSource, type RepositoryHandle } from './source-copy.ts';
+import { bringSubmodules } from './submodules.ts';
 
 export type { Fetched, RepositoryHandle } from './source-copy.ts';
 
@@ -31,7 +32,12 @@ export interface Repositories extends RepositoryContent {
 export function openRepositories(home: string, git: Git): Repositories {
   return {
     ...openRepositoryContent(git),
-    fetch: (request, signal) => fetchSource(git, join(home, 'repositories'), request, signal),
+    async fetch(request, signal) {
+      const fetched = await fetchSource(git, join(home, 'repositories'), request, signal);
+      const { repository, commit, source } = fetched;
+      const warnings = await bringSubmodules(git, repository, source, commit, signal);
+      return { ...fetched, warnings: [...fetched.warnings, ...warnings] };
+    },
     merge: (...args) => merge(git, ...args),
     readTarget: (...args) => readTarget(git, ...args),
     deliver: (...args) => deliver(git, ...args),

@@ -11,15 +11,14 @@ export interface DiscoveredSetup {
 /** @returns the text of a file of the repository's root, null where there is none */
 export type RootReader = (name: string) => Promise<string | null>;
 
+/** What a folder's files ask for, by language; null for what it has nothing of. */
+export function discoverParts(read: RootReader): Promise<(DiscoveredSetup | null)[]> {
+  return Promise.all([discoverNode(read), discoverPython(read), discoverGo(read), discoverRust(read)]);
+}
+
 /** What the root's files ask for: one package manager per language. Sub-folders are not looked into. */
 export async function discoverSetup(read: RootReader): Promise<DiscoveredSetup> {
-  const parts = await Promise.all([
-    discoverNode(read),
-    discoverPython(read),
-    discoverGo(read),
-    discoverRust(read),
-  ]);
-  const found = parts.filter((part) => part !== null);
+  const found = (await discoverParts(read)).filter((part) => part !== null);
   return {
     commands: found.flatMap((part) => part.commands),
     lockfiles: found.flatMap((part) => part.lockfiles),

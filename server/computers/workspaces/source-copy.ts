@@ -21,6 +21,7 @@ export interface Fetched {
   commit: string;
   branch: string;
   sourceKind: 'path' | 'url';
+  source: Source;
   /** The source's work tree holds changes that are not in `commit`. */
   dirty: boolean;
   warnings: string[];
@@ -56,7 +57,7 @@ export async function fetchSource(
   const dirty = source.kind === 'path' && (await isDirty(git, source, signal));
   const warning = `${source.location} has changes that are not committed; the work starts from ${commit.slice(0, 10)} without them`;
   const warnings = dirty && seen.head === branch ? [warning] : [];
-  return { repository, commit, branch, sourceKind: source.kind, dirty, warnings };
+  return { repository, commit, branch, sourceKind: source.kind, source, dirty, warnings };
 }
 
 /**

@@ -3,7 +3,13 @@ import { isAbsolute, join, posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { takeOver } from '../gate.ts';
 import type { Command, CommandResult, Gate, Limits, Sandbox } from '../sandbox.ts';
-import { type CheckoutFolders, checkOut, checkoutMounts, workspaceTarget } from './checkout.ts';
+import {
+  type CheckoutFolders,
+  checkOut,
+  checkoutMounts,
+  type WorkStart,
+  workspaceTarget,
+} from './checkout.ts';
 import { type ExportedCommit, exportCommit } from './export-commit.ts';
 import { isMissing, makeFolder, removeTree } from './folders.ts';
 import {
@@ -63,7 +69,9 @@ export interface WorkspaceRequest {
 }
 
 export interface NewWorkspaceRequest extends WorkspaceRequest {
+  /** The base: what is delivered must stand on it. */
   commit: string;
+  start?: WorkStart | undefined;
   branch: `mission/${string}`;
   identity: Signature;
 }
@@ -211,7 +219,15 @@ async function readHead(git: Git, place: Place, signal: AbortSignal): Promise<He
   const script = `
 git rev-parse -q --verify 'HEAD^{commit}' || echo
 git symbolic-ref -q --short HEAD || echo
-git status --porcelain -z --untracked-files=normal --ignore-submodules=all`;
+git status --porcelain -z --untracked-files=normal --ignore-submodules=all
+# Submodules by git's own commands under our configuration: status itself would run them under the agent's.
+git ls-files -s -z | grep -z '^160000 ' | xargs -0 -r sh -c 'for entry do
+  path=\${entry#*	}
+  wanted=\${entry#160000 }
+  if [ ! -e "$path/.git" ]; then continue; fi
+  if [ "$(git -C "./$path" rev-parse HEAD)" != "\${wanted%% *}" ]; then printf " M %s (a submodule, at another commit)\\0" "$path"; continue; fi
+  if [ -n "$(git -C "./$path" status --porcelain --untracked-files=no --ignore-submodules=all)" ]; then printf " M %s (a submodule, with changes in it)\\0" "$path"; fi
+done' sh`;
   const options = {
     cwd: workspaceTarget,
     mounts: checkoutMounts(place.folders, 'read'),

@@ -3,6 +3,7 @@ import type { Database, Queryable, Transaction } from '../../database/database.t
 import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents, type NewEvent } from '../../events/append.ts';
+import { canonicalJson } from '../../events/chain.ts';
 import { wakeRun } from '../../runs/lease.ts';
 import { setTimer } from '../../runs/timers.ts';
 import type { Actor } from '../actor.ts';
@@ -22,7 +23,7 @@ export interface NewAsk {
 }
 
 const columns = sql`id, run_id AS "runId", task_id AS "taskId", kind, question, detail, action_hash AS "actionHash", owner,
-  deadline, default_decision AS "defaultDecision", status, decision, answer, decided_by AS "decidedBy",
+  deadline, default_decision AS "defaultDecision", status, decision, answer, input, decided_by AS "decidedBy",
   created_at AS "createdAt"`;
 
 /** Opens an ask with its deadline, in the transaction of the step that waits for it. */
@@ -83,6 +84,7 @@ export async function decideAsk(
       if (
         ask.decision === decision.decision &&
         ask.answer === decision.answer &&
+        canonicalJson(ask.input) === canonicalJson(decision.input ?? null) &&
         ask.decidedBy === actor.name
       )
         return ask;
@@ -92,10 +94,14 @@ export async function decideAsk(
     await refuseWrongKind(ask, decision);
     const decided = await transaction.one<AskView>(
       sql`UPDATE asks SET status = 'decided', decision = ${decision.decision}, answer = ${decision.answer},
+            input = ${json(decision.input)},
             decided_by = ${actor.name}, decided_at = now() WHERE id = ${id} RETURNING ${columns}`,
     );
     await appendEvents(transaction, [
-      askEvent('ask.decided', ask, actor.name, { decision: decision.decision }),
+      askEvent('ask.decided', ask, actor.name, {
+        decision: decision.decision,
+        ...(decision.input === undefined ? {} : { edited: true }),
+      }),
     ]);
     await wakeRun(transaction, { runId: ask.runId, actor: actor.name, now, reason: `${id} was decided` });
     return decided;
@@ -103,7 +109,7 @@ export async function decideAsk(
 }
 
 async function refuseWrongKind(ask: AskView, decision: DecideAskBody): Promise<void> {
-  if (ask.kind === 'clarification' && decision.decision === 'approve' && decision.answer === '') {
+  if (ask.kind === 'clarification' && decision.decision !== 'deny' && decision.answer.trim() === '') {
     throw new AppError(
       'unprocessable',
       'this ask is a question: give the answer, as in `mission approve ASK "the answer"`',
@@ -111,6 +117,14 @@ async function refuseWrongKind(ask: AskView, decision: DecideAskBody): Promise<v
   }
   if (ask.kind !== 'clarification' && decision.decision === 'answer') {
     throw new AppError('unprocessable', 'this ask wants approve or deny');
+  }
+  if (decision.input === undefined) return;
+  const isCall = ask.kind === 'approval' && typeof ask.detail['tool'] === 'string';
+  if (!isCall || decision.decision !== 'approve') {
+    throw new AppError(
+      'unprocessable',
+      'arguments can be changed only with the approval of a tool call; leave out `input`',
+    );
   }
 }
 

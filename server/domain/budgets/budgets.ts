@@ -63,18 +63,20 @@ export class BudgetRefused extends Error {
 /**
  * Reserves the highest price of a call against every budget above it. Rows are locked in the order of their
  * ids, so that two calls cannot wait for one another.
+ * @param reservation.dayLimitMicros for a day that has no budget yet, as after midnight
  * @throws BudgetRefused; the transaction must then be rolled back
  */
 export async function reserve(
   transaction: Queryable,
-  reservation: { runId: string; seq: number; day: string; amount: Amount },
+  reservation: { runId: string; seq: number; day: string; dayLimitMicros: number; amount: Amount },
 ): Promise<void> {
   const { runId, seq, day, amount } = reservation;
-  const budgets = await transaction.many<BudgetRow>(
-    sql`SELECT ${columns} FROM budgets
-        WHERE (scope = 'run' AND scope_key = ${runId}) OR (scope = 'day' AND scope_key = ${day})
-        ORDER BY id FOR UPDATE`,
-  );
+  let budgets = await lockBudgets(transaction, runId, day);
+  if (!budgets.some((budget) => budget.scope === 'day')) {
+    const limitMicros = reservation.dayLimitMicros;
+    await ensureBudget(transaction, { scope: 'day', key: day, limitTokens: null, limitMicros });
+    budgets = await lockBudgets(transaction, runId, day);
+  }
   for (const budget of budgets) {
     const verdict = judge(budget, amount);
     if (verdict !== 'fits') throw new BudgetRefused({ kind: verdict, budget, wanted: amount });
@@ -87,6 +89,14 @@ export async function reserve(
         )
         UPDATE budgets SET reserved_tokens = reserved_tokens + ${amount.tokens},
           reserved_micros = reserved_micros + ${amount.micros} FROM held WHERE budgets.id = held.budget_id`,
+  );
+}
+
+function lockBudgets(transaction: Queryable, runId: string, day: string): Promise<BudgetRow[]> {
+  return transaction.many<BudgetRow>(
+    sql`SELECT ${columns} FROM budgets
+        WHERE (scope = 'run' AND scope_key = ${runId}) OR (scope = 'day' AND scope_key = ${day})
+        ORDER BY id FOR UPDATE`,
   );
 }
 
@@ -126,6 +136,20 @@ export async function settle(
             spent_tokens = spent_tokens + ${used.tokens}, spent_micros = spent_micros + ${used.micros}
           WHERE id = ${row.budgetId} RETURNING ${columns}`,
     );
+    if (isNear(after) && !isNear(before(after, used))) {
+      const explanation = explainNearness(after);
+      const { scope, key, spentMicros, limitMicros, spentTokens, limitTokens } = after;
+      await appendEvents(transaction, [
+        {
+          type: 'budget.near',
+          entityType: 'budget',
+          entityId: row.budgetId,
+          ...(scope === 'run' ? await ofRun(transaction, settlement.runId) : {}),
+          actor: 'control-plane',
+          data: { scope, key, spentMicros, limitMicros, spentTokens, limitTokens, explanation },
+        },
+      ]);
+    }
     if (used.micros > row.micros || used.tokens > row.tokens) {
       await appendEvents(transaction, [
         {
@@ -143,6 +167,36 @@ export async function settle(
       ]);
     }
   }
+}
+
+/** People are told when this much of a limit is spent. */
+const nearShare = 0.8;
+
+function isNear({ limitTokens, limitMicros, spentTokens, spentMicros }: BudgetView): boolean {
+  const near = (limit: number | null, spent: number) => limit !== null && spent >= limit * nearShare;
+  return near(limitTokens, spentTokens) || near(limitMicros, spentMicros);
+}
+
+function before(after: BudgetRow, used: Amount): BudgetRow {
+  return {
+    ...after,
+    spentTokens: after.spentTokens - used.tokens,
+    spentMicros: after.spentMicros - used.micros,
+  };
+}
+
+function explainNearness({ scope, limitTokens, limitMicros, spentTokens, spentMicros }: BudgetRow): string {
+  const dollars = (micros: number) => `$${(micros / 1e6).toFixed(2)}`;
+  const money = limitMicros === null ? [] : [`${dollars(spentMicros)} of ${dollars(limitMicros)}`];
+  const tokens = limitTokens === null ? [] : [`${spentTokens} of ${limitTokens} tokens`];
+  return `The ${scope}'s budget: ${[...money, ...tokens].join(', ')} spent.`;
+}
+
+async function ofRun(transaction: Queryable, runId: string): Promise<{ runId: string; taskId?: string }> {
+  const run = await transaction.maybe<{ taskId: string }>(
+    sql`SELECT task_id AS "taskId" FROM runs WHERE id = ${runId}`,
+  );
+  return run === undefined ? { runId } : { runId, taskId: run.taskId };
 }
 
 /** Raises a budget so that `wanted` fits, as a person decided. */

@@ -1,18 +1,21 @@
 import type { ChangeView, Receipt } from '../../../contract/changes.ts';
-import type { Database, Queryable, Transaction } from '../../database/database.ts';
+import type { Queryable, Transaction } from '../../database/database.ts';
 import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { setTimer } from '../../runs/timers.ts';
 import type { Actor } from '../actor.ts';
-import { queueRun } from '../runs/runs.ts';
 import { setTaskStatus } from '../tasks/tasks.ts';
+import { type ChangeContext, queueOnBranch, requireOperator } from './branch-queue.ts';
 
 const reviewReminderMs = 24 * 3_600_000;
 
 const columns = sql`changes.id, changes.task_id AS "taskId", changes.run_id AS "runId", changes.title, changes.description,
   changes.base_commit AS "baseCommit", changes.commit, changes.target_branch AS "targetBranch",
   projects.location AS repository, changes.status, changes.receipt, changes.merged_commit AS "mergedCommit",
+  changes.revert_commit AS "revertCommit", changes.supersedes,
+  CASE WHEN sent_back_by IS NULL THEN NULL ELSE json_build_object('by', sent_back_by, 'comments', sent_back_comments,
+    'at', to_char(sent_back_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS "sentBack",
   changes.created_at AS "createdAt", changes.updated_at AS "updatedAt"`;
 const tables = sql`changes JOIN tasks ON tasks.id = changes.task_id JOIN projects ON projects.id = tasks.project_id`;
 
@@ -20,6 +23,8 @@ export interface NewChange {
   id: string;
   taskId: string;
   runId: string;
+  /** The change that was sent back and that this one is the answer to. */
+  supersedes: string | null;
   title: string;
   description: string;
   baseCommit: string;
@@ -33,8 +38,8 @@ export interface NewChange {
 /** A change that has its evidence: its task is in review from now on, in the same transaction. */
 export async function offerChange(transaction: Transaction, change: NewChange): Promise<void> {
   await transaction.many(
-    sql`INSERT INTO changes (id, task_id, run_id, title, description, base_commit, commit, target_branch, status, receipt)
-        VALUES (${change.id}, ${change.taskId}, ${change.runId}, ${change.title}, ${change.description},
+    sql`INSERT INTO changes (id, task_id, run_id, supersedes, title, description, base_commit, commit, target_branch, status, receipt)
+        VALUES (${change.id}, ${change.taskId}, ${change.runId}, ${change.supersedes}, ${change.title}, ${change.description},
           ${change.baseCommit}, ${change.commit}, ${change.targetBranch}, 'ready', ${json(change.receipt)})`,
   );
   await appendEvents(transaction, [
@@ -50,6 +55,7 @@ export async function offerChange(transaction: Transaction, change: NewChange): 
         commit: change.commit,
         verdict: change.receipt.verdict,
         needsHuman: change.receipt.needsHuman,
+        supersedes: change.supersedes,
       },
     },
   ]);
@@ -57,7 +63,7 @@ export async function offerChange(transaction: Transaction, change: NewChange): 
 }
 
 /** The task stands in review: it names the change, its reader and when it will remind. */
-async function waitForReview(
+export async function waitForReview(
   transaction: Transaction,
   review: { taskId: string; id: string; actor: string; now: number; reason: string },
 ): Promise<void> {
@@ -133,45 +139,11 @@ export async function listChanges(
  * Queues the run that merges a ready change. Asked again while it is under way, it names the same run.
  * @throws AppError not_found, forbidden, wrong_state
  */
-export async function requestMerge(
-  context: { database: Database; now: () => number; dayLimitMicros: number },
-  actor: Actor,
-  changeId: string,
-): Promise<string> {
-  if (actor.role !== 'admin' && actor.role !== 'operator') {
-    throw new AppError('forbidden', 'only operators and admins merge changes');
-  }
-  return context.database.transaction('changes.merge', async (transaction) => {
-    const change = await transaction.maybe<{
-      status: string;
-      taskId: string;
-      agentId: string;
-      model: string;
-    }>(
-      sql`SELECT changes.status, changes.task_id AS "taskId", runs.agent_id AS "agentId", runs.model FROM changes
-          JOIN runs ON runs.id = changes.run_id WHERE changes.id = ${changeId} FOR UPDATE OF changes`,
-    );
-    if (change === undefined)
-      throw new AppError('not_found', `there is no change ${changeId}; list them with \`mission status\``);
-    const underway = await transaction.maybe<{ id: string }>(
-      sql`SELECT id FROM runs WHERE change_id = ${changeId} AND kind = 'merge' AND ended_at IS NULL`,
-    );
-    if (underway !== undefined) return underway.id;
-    if (change.status !== 'ready')
-      throw new AppError('wrong_state', `the change is ${change.status}; only a ready change is merged`);
-    return queueRun(transaction, {
-      taskId: change.taskId,
-      agentId: change.agentId,
-      model: change.model,
-      kind: 'merge',
-      changeId,
-      actor: actor.name,
-      now: context.now(),
-      limitMicros: 0,
-      limitTokens: 0,
-      dayLimitMicros: context.dayLimitMicros,
-    });
-  });
+export async function requestMerge(context: ChangeContext, actor: Actor, changeId: string): Promise<string> {
+  requireOperator(actor, 'merge');
+  return context.database.transaction('changes.merge', (transaction) =>
+    queueOnBranch(transaction, context, { changeId, kind: 'merge', from: 'ready', actor }),
+  );
 }
 
 /** The change is in the target branch: it is merged, and its task completed. */

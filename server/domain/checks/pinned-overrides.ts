@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { FileChange } from '../../../contract/changes.ts';
 import { pinPackageJson } from './package-manifest.ts';
 import type { PathChange, PinnedPaths } from './pinned-paths.ts';
@@ -13,12 +14,19 @@ export async function pinnedOverrides(input: {
   pinned: PinnedPaths;
   readBase: ReadFile;
   readHead: ReadFile;
+  /** Where checks run, besides the root: a manifest that is added there would be the one they use. */
+  folders?: readonly string[];
 }): Promise<Map<string, Buffer | null> | null> {
   const overrides = new Map<string, Buffer | null>();
+  const manifests = new Set(
+    ['', ...(input.folders ?? [])].map((folder) => posix.join(folder, 'package.json')),
+  );
   for (const path of [...input.pinned.tests, ...input.pinned.configuration]) {
     const base = await input.readBase(path);
     const head = await input.readHead(path);
-    const override = isManifestPath(path) ? overrideManifest(path, base, head) : overrideFile(base, head);
+    const override = isManifestPath(path)
+      ? overrideManifest(manifests.has(path), base, head)
+      : overrideFile(base, head);
     if (override !== undefined) overrides.set(path, override);
   }
   return overrides.size === 0 ? null : overrides;
@@ -42,8 +50,12 @@ function overrideFile(base: Buffer | null, head: Buffer | null): Buffer | null |
 }
 
 /** A package of its own that the change adds decides nothing about the checks of the others. */
-function overrideManifest(path: string, base: Buffer | null, head: Buffer | null): Buffer | null | undefined {
-  if (base === null) return path === 'package.json' && head !== null ? null : undefined;
+function overrideManifest(
+  decides: boolean,
+  base: Buffer | null,
+  head: Buffer | null,
+): Buffer | null | undefined {
+  if (base === null) return decides && head !== null ? null : undefined;
   if (head === null) return base;
   const pinned = pinPackageJson(base.toString('utf8'), head.toString('utf8'));
   return pinned === null ? undefined : Buffer.from(pinned);

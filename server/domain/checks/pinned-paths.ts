@@ -1,4 +1,6 @@
+import { posix } from 'node:path';
 import type { FileChange } from '../../../contract/changes.ts';
+import { foldersNamedIn } from './check-folders.ts';
 
 export interface PathChange {
   path: string;
@@ -56,7 +58,12 @@ export function pinnedPaths(input: {
   scriptsText: string;
 }): PinnedPaths {
   const base = new Set(input.basePaths);
-  const named = pathsNamedIn([...input.checkCommands, input.scriptsText].join('\n'));
+  const words = pathsNamedIn([...input.checkCommands, input.scriptsText].join('\n'));
+  const folders = foldersNamedIn(input.checkCommands);
+  const named = new Set([
+    ...words,
+    ...folders.flatMap((folder) => [...words].map((word) => posix.join(folder, word))),
+  ]);
   const tests = new Set<string>();
   const configuration = new Set<string>();
   for (const path of touched(input.changedPaths)) {

@@ -14,25 +14,34 @@ export async function findPrincipalByKey(database: Queryable, key: string): Prom
   );
 }
 
-/** Makes sure that the machine's owner exists, and gives them a fresh key; the keys made so before are revoked. */
-export async function issueOwnerKey(database: Database): Promise<string> {
+/**
+ * Makes sure that the owner exists, and gives them a fresh key for one place; the keys made for it before are
+ * revoked, those of other places live on.
+ * @returns the key, and whether the owner was made just now
+ */
+export async function issueOwnerKey(
+  database: Database,
+  label: string,
+): Promise<{ key: string; owner: Actor; first: boolean }> {
   const key = `mc_${randomBytes(32).toString('base64url')}`;
-  await database.transaction('principals.owner', async (transaction) => {
-    await transaction.many(
+  return database.transaction('principals.owner', async (transaction) => {
+    const made = await transaction.maybe(
       sql`INSERT INTO principals (id, kind, name, role) VALUES (${newId('prn')}, 'human', 'owner', 'admin')
-          ON CONFLICT (name) DO NOTHING`,
+          ON CONFLICT (name) DO NOTHING RETURNING id`,
     );
-    const owner = await transaction.one<{ id: string }>(
-      sql`SELECT id FROM principals WHERE name = 'owner' FOR UPDATE`,
-    );
-    await transaction.many(
-      sql`UPDATE api_keys SET revoked_at = now() WHERE principal_id = ${owner.id} AND revoked_at IS NULL`,
+    const owner = await transaction.one<Actor>(
+      sql`SELECT id, name, role FROM principals WHERE name = 'owner' FOR UPDATE`,
     );
     await transaction.many(
-      sql`INSERT INTO api_keys (id, principal_id, hash) VALUES (${newId('key')}, ${owner.id}, ${hashKey(key)})`,
+      sql`UPDATE api_keys SET revoked_at = now()
+          WHERE principal_id = ${owner.id} AND label = ${label} AND revoked_at IS NULL`,
     );
+    await transaction.many(
+      sql`INSERT INTO api_keys (id, principal_id, hash, label)
+          VALUES (${newId('key')}, ${owner.id}, ${hashKey(key)}, ${label})`,
+    );
+    return { key, owner, first: made !== undefined };
   });
-  return key;
 }
 
 export interface AgentProfile {
@@ -40,6 +49,8 @@ export interface AgentProfile {
   role: string;
   prompt: string;
   model: string;
+  /** What its runs go on with, in this order, where the model cannot be used. */
+  fallbackModels?: string[];
   playbook: string;
   policy: unknown;
 }
@@ -53,11 +64,11 @@ export async function registerAgent(database: Database, profile: AgentProfile): 
           ON CONFLICT (name) DO NOTHING RETURNING id`,
     );
     await transaction.many(
-      sql`INSERT INTO agents (id, name, role, prompt, model, playbook, policy)
-          SELECT id, name, ${profile.role}, ${profile.prompt}, ${profile.model}, ${profile.playbook},
-            ${json(profile.policy)} FROM principals WHERE name = ${profile.name}
+      sql`INSERT INTO agents (id, name, role, prompt, model, fallback_models, playbook, policy)
+          SELECT id, name, ${profile.role}, ${profile.prompt}, ${profile.model},
+            ${json(profile.fallbackModels ?? [])}, ${profile.playbook}, ${json(profile.policy)} FROM principals WHERE name = ${profile.name}
           ON CONFLICT (name) DO UPDATE SET role = excluded.role, prompt = excluded.prompt, model = excluded.model,
-            playbook = excluded.playbook, policy = excluded.policy`,
+            fallback_models = excluded.fallback_models, playbook = excluded.playbook, policy = excluded.policy`,
     );
     if (made !== undefined) {
       await appendEvents(transaction, [

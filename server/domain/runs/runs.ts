@@ -5,6 +5,7 @@ import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
+import { pauseForHalt } from '../../runs/halt.ts';
 import { wakeRun } from '../../runs/lease.ts';
 import { setTimer } from '../../runs/timers.ts';
 import type { Actor } from '../actor.ts';
@@ -12,12 +13,25 @@ import { ensureBudget, findBudget, readToday } from '../budgets/budgets.ts';
 
 const reminderMs = 600_000;
 
+/** A change that was sent back, and the commits with which the work on it goes on. */
+export interface RunOrigin {
+  changeId: string;
+  /** What the checks are pinned at and the delivery stands on. */
+  base: string;
+  /** What the workspace holds at first. */
+  start: string;
+  /** `start` is not a commit to build on: its files lie, not committed, on top of `base`. */
+  uncommitted: boolean;
+}
+
 export interface NewRun {
   taskId: string;
   agentId: string;
   model: string;
-  kind: 'task' | 'merge';
+  kind: RunView['kind'];
   changeId: string | null;
+  /** Null where the work begins at the branch's tip. */
+  origin?: RunOrigin | null;
   actor: string;
   now: number;
   limitMicros: number;
@@ -37,8 +51,8 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
     atDeadline: 'remind',
   };
   await transaction.many(
-    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, model, status, waiting, wake_at)
-        VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${run.model}, 'queued',
+    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, origin, model, status, waiting, wake_at)
+        VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${json(run.origin)}, ${run.model}, 'queued',
           ${json(waiting)}, ${new Date(run.now).toISOString()}::timestamptz)`,
   );
   await ensureBudget(transaction, {
@@ -66,6 +80,7 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
       data: { kind: run.kind },
     },
   ]);
+  await pauseForHalt(transaction, run.now);
   return runId;
 }
 
@@ -80,11 +95,14 @@ const columns = sql`runs.id, runs.kind, runs.task_id AS "taskId", runs.change_id
   runs.created_at AS "createdAt", runs.started_at AS "startedAt", runs.ended_at AS "endedAt"`;
 const tables = sql`runs JOIN agents ON agents.id = runs.agent_id LEFT JOIN workers ON workers.id = runs.worker_id`;
 
+/** Throws where the model cannot be used. */
+export type DescribeModel = (model: string) => { recording: boolean } | Promise<{ recording: boolean }>;
+
 /** Presents runs; told which models are recordings, so that every view can say so. */
 export class RunPresenter {
-  readonly describeModel: (model: string) => { recording: boolean };
+  readonly describeModel: DescribeModel;
 
-  constructor(describeModel: (model: string) => { recording: boolean }) {
+  constructor(describeModel: DescribeModel) {
     this.describeModel = describeModel;
   }
 

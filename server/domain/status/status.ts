@@ -1,6 +1,7 @@
 import type { StatusView, WorkerView } from '../../../contract/system.ts';
 import type { Database } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
+import { readHalt } from '../../runs/halt.ts';
 import { listAsks } from '../asks/asks.ts';
 import { findBudget, readToday } from '../budgets/budgets.ts';
 import { listChanges } from '../changes/changes.ts';
@@ -18,6 +19,7 @@ export async function readStatus(
   const today = await findBudget(database, 'day', await readToday(database));
   return {
     version,
+    halted: await readHalt(database),
     workers: await listWorkers(database),
     asks: await listAsks(database, { status: 'open', limit: most }),
     runs: await present.list(database, { open: true, limit: most }),

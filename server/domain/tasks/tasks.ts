@@ -13,7 +13,7 @@ export interface TaskRow extends TaskView {
   repository: string;
 }
 
-const columns = sql`tasks.id, tasks.project_id AS "projectId", projects.location AS repository, tasks.branch, tasks.title,
+const columns = sql`tasks.id, tasks.project_id AS "projectId", projects.location AS repository, tasks.branch, tasks.folder, tasks.title,
   tasks.instructions, tasks.priority, tasks.status, tasks.waiting, tasks.checks, tasks.setup,
   tasks.created_by AS "createdBy", tasks.created_at AS "createdAt", tasks.updated_at AS "updatedAt"`;
 
@@ -43,14 +43,14 @@ export async function createTask(
     throw new AppError('unprocessable', `there is no agent ${agentName}; there are: ${names.join(', ')}`);
   }
   const model = body.model ?? agent.model;
-  context.present.describeModel(model);
+  await context.present.describeModel(model);
   return context.database.transaction('tasks.create', async (transaction) => {
     const projectId = await ensureProject(transaction, body.repository, actor);
     const taskId = newId('task');
     await transaction.many(
-      sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, checks, setup, created_by)
+      sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, folder, checks, setup, created_by)
           VALUES (${taskId}, ${projectId}, ${body.title ?? titleOf(body.instructions)}, ${body.instructions},
-            ${body.priority ?? 'medium'}, 'pending', ${body.branch ?? null},
+            ${body.priority ?? 'medium'}, 'pending', ${body.branch ?? null}, ${body.folder || null},
             ${json(body.checks)},
             ${json(body.setup)}, ${actor.name})`,
     );

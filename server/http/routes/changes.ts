@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { changeDiff, changeView } from '../../../contract/changes.ts';
+import { changeDiff, changeView, sendBackBody } from '../../../contract/changes.ts';
 import { runView } from '../../../contract/runs.ts';
 import { getChange, listChanges, requestMerge } from '../../domain/changes/changes.ts';
+import { requestRevert } from '../../domain/changes/reverting.ts';
+import { requestSendBack } from '../../domain/changes/sending-back.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../server.ts';
 
@@ -38,14 +40,32 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
     },
   );
 
+  const context = { database, now, dayLimitMicros: defaults.dayLimitMicros };
+  const movingSchema = {
+    params: idParams,
+    response: { 202: z.object({ change: changeView, run: runView }) },
+  };
+  const show = async (changeId: string, runId: string) => ({
+    change: await getChange(database, changeId),
+    run: await present.run(database, runId),
+  });
+
+  routes.post('/changes/:id/merge', { schema: movingSchema }, async ({ actor, params }, reply) => {
+    const runId = await requestMerge(context, actor, params.id);
+    return reply.status(202).send(await show(params.id, runId));
+  });
+
+  routes.post('/changes/:id/revert', { schema: movingSchema }, async ({ actor, params }, reply) => {
+    const runId = await requestRevert(context, actor, params.id);
+    return reply.status(202).send(await show(params.id, runId));
+  });
+
   routes.post(
-    '/changes/:id/merge',
-    { schema: { params: idParams, response: { 202: z.object({ change: changeView, run: runView }) } } },
-    async (request, reply) => {
-      const { dayLimitMicros } = defaults;
-      const runId = await requestMerge({ database, now, dayLimitMicros }, request.actor, request.params.id);
-      const change = await getChange(database, request.params.id);
-      return reply.status(202).send({ change, run: await present.run(database, runId) });
+    '/changes/:id/send-back',
+    { schema: { ...movingSchema, body: sendBackBody } },
+    async ({ actor, params, body }, reply) => {
+      const runId = await requestSendBack(context, actor, params.id, body.comments);
+      return reply.status(202).send(await show(params.id, runId));
     },
   );
 }

@@ -1,0 +1,98 @@
+import { createHmac } from 'node:crypto';
+import type { NotificationBody } from '../../../contract/notifications.ts';
+import type { NotificationMessage } from '../../domain/notifications/messages.ts';
+
+export interface NotificationRequest {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/**
+ * The POST that one kind of receiver takes.
+ * @param id the same at every try, so that the receiver can tell a repetition
+ * @param now milliseconds since 1970
+ */
+export function writeRequest(
+  target: NotificationBody,
+  message: NotificationMessage,
+  { id, now }: { id: string; now: number },
+): NotificationRequest {
+  const bearer: Record<string, string> =
+    target.token === undefined ? {} : { authorization: `Bearer ${target.token}` };
+  const headers = { 'content-type': 'application/json', 'user-agent': 'mission-control', ...bearer };
+  switch (target.kind) {
+    case 'webhook':
+      return writeWebhook(target, message, headers, { id, now });
+    case 'ntfy':
+      return { ...writeNtfy(target.url, message), headers };
+    case 'slack':
+      return { url: target.url, headers, body: JSON.stringify({ text: slackText(message) }) };
+    case 'discord': {
+      const content = [`**${message.title}**`, message.text, message.link ?? ''].filter(Boolean).join('\n');
+      // Nobody is pinged by what an agent wrote.
+      const body = { content: content.slice(0, 2_000), allowed_mentions: { parse: [] } };
+      return { url: target.url, headers, body: JSON.stringify(body) };
+    }
+  }
+}
+
+/** CloudEvents in structured mode; signed as Standard Webhooks where there is a secret. */
+function writeWebhook(
+  { url, secret }: NotificationBody,
+  { event, topic, title, text, link }: NotificationMessage,
+  common: Record<string, string>,
+  { id, now }: { id: string; now: number },
+): NotificationRequest {
+  const body = JSON.stringify({
+    ...event,
+    data: { ...event.data, notification: { topic, title, text, link } },
+  });
+  const timestamp = String(Math.floor(now / 1_000));
+  const headers: Record<string, string> = {
+    ...common,
+    'content-type': 'application/cloudevents+json; charset=utf-8',
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+  };
+  if (secret !== undefined) {
+    const signature = createHmac('sha256', keyOf(secret))
+      .update(`${id}.${timestamp}.${body}`)
+      .digest('base64');
+    headers['webhook-signature'] = `v1,${signature}`;
+  }
+  return { url, headers, body };
+}
+
+/** Published as JSON to the server's root, since a title may hold what no header can. */
+function writeNtfy(url: string, message: NotificationMessage): { url: string; body: string } {
+  const address = new URL(url);
+  const path = address.pathname.replace(/\/+$/, '');
+  const cut = path.lastIndexOf('/');
+  const topic = decodeURIComponent(path.slice(cut + 1));
+  address.pathname = path.slice(0, cut + 1) || '/';
+  const { title, text, link } = message;
+  return {
+    url: address.href,
+    body: JSON.stringify({
+      topic,
+      title,
+      message: text || title,
+      priority: message.topic === 'needed' ? 4 : 3,
+      ...(link === null ? {} : { click: link }),
+    }),
+  };
+}
+
+function slackText({ title, text, link }: NotificationMessage): string {
+  const plain = (words: string) =>
+    words.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  const open = link === null ? '' : `<${link}|Open it>`;
+  return [`*${plain(title).replaceAll('*', '∗')}*`, plain(text), open].filter(Boolean).join('\n');
+}
+
+function keyOf(secret: string): Buffer {
+  return secret.startsWith('whsec_')
+    ? Buffer.from(secret.slice('whsec_'.length), 'base64')
+    : Buffer.from(secret);
+}

@@ -1,0 +1,25 @@
+import type { FastifyInstance } from 'fastify';
+import { AppError, messageOf } from '../errors.ts';
+
+/** @returns the address. @throws AppError port_taken, and internal where the host cannot be listened on */
+export async function listen(
+  server: FastifyInstance,
+  config: { host: string; port: number },
+): Promise<string> {
+  try {
+    return await server.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new AppError(
+        'port_taken',
+        `port ${config.port} on ${config.host} is taken by another program: end it, or choose a port with MISSION_PORT`,
+        { cause: error },
+      );
+    }
+    throw new AppError(
+      'internal',
+      `the server cannot listen on ${config.host}:${config.port}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,18 @@
+import { haltBody, haltView } from '../../../contract/system.ts';
+import { releaseEverything, stopEverything } from '../../domain/halt/halt.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+export function haltRoutes(routes: Routes, { database, now }: HttpParts): void {
+  routes.post(
+    '/halt',
+    { schema: { body: haltBody.prefault({}), response: { 200: haltView } } },
+    async (request) => ({
+      halted: await stopEverything({ database, now }, request.actor, request.body.reason),
+    }),
+  );
+
+  routes.delete('/halt', { schema: { response: { 200: haltView } } }, async (request) => {
+    await releaseEverything({ database, now }, request.actor);
+    return { halted: null };
+  });
+}

@@ -1,0 +1,25 @@
+import { exactParts } from '../text/plain-text.ts';
+
+/** Text to the character: what hides or turns text around is named in its place. Nothing is interpreted. */
+export function ExactText({ text }: { text: string }) {
+  let offset = 0;
+  return (
+    <span className="break-words whitespace-pre-wrap [unicode-bidi:plaintext]" dir="ltr">
+      {exactParts(text).map(({ text: part, hidden }) => {
+        const key = offset;
+        offset += part.length;
+        return hidden === null ? (
+          <span key={key}>{part}</span>
+        ) : (
+          <mark
+            key={key}
+            title={`an invisible character: ${hidden}`}
+            className="mx-px rounded-sm bg-fail-soft px-0.5 text-[0.85em] font-semibold text-fail"
+          >
+            {hidden}
+          </mark>
+        );
+      })}
+    </span>
+  );
+}

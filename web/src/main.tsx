@@ -1,0 +1,44 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { z } from 'zod';
+import './app.css';
+import { EventSocket } from './api/event-socket.ts';
+import { PartsProvider } from './api/parts.tsx';
+import { ApiClient, ApiProblem } from './api/request.ts';
+import { ToastProvider } from './components/ui/toasts.tsx';
+import { createAppRouter } from './router.tsx';
+
+// The content policy forbids making code from text, which Zod would try for speed.
+z.config({ jitless: true });
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      refetchOnWindowFocus: false,
+      retry: (count, error) => !(error instanceof ApiProblem) && count < 2,
+      networkMode: 'always',
+    },
+    mutations: { networkMode: 'always' },
+  },
+});
+const parts = {
+  api: new ApiClient(),
+  socket: new EventSocket(`${location.origin.replace(/^http/, 'ws')}/api/v1/events/stream`),
+  queries,
+};
+const root = document.getElementById('root');
+if (root === null) throw new Error('the page has no root element');
+createRoot(root).render(
+  <StrictMode>
+    <PartsProvider parts={parts}>
+      <QueryClientProvider client={queries}>
+        <ToastProvider>
+          <RouterProvider router={createAppRouter()} />
+        </ToastProvider>
+      </QueryClientProvider>
+    </PartsProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,63 @@
+import { useMutation } from '@tanstack/react-query';
+import { useRouter } from '@tanstack/react-router';
+import { useEffect, useRef, useState } from 'react';
+import { sessionView } from '../../../contract/sessions.ts';
+import { useParts } from '../api/parts.tsx';
+import { BrandMark } from '../components/shell/brand.tsx';
+import { InlineFailure } from '../components/ui/outcome.tsx';
+import { takeRememberedPath } from './session-gate.tsx';
+
+/** Exchanges a one-time link for a session, or says how to get one. */
+export function LoginPage() {
+  const { api, queries } = useParts();
+  const router = useRouter();
+  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get('token'));
+  const sent = useRef(false);
+  const redeem = useMutation({
+    mutationFn: (value: string) => api.post('/session', { token: value }, sessionView),
+    onSuccess: (session) => {
+      api.csrf = session.csrf;
+      queries.setQueryData(['session'], session);
+      router.history.replace(takeRememberedPath());
+    },
+  });
+  const { mutate } = redeem;
+  useEffect(() => {
+    document.title = 'Log in · Mission Control';
+    if (token === null || sent.current) return;
+    sent.current = true;
+    // The token must not stay in the address bar or the history, used or not.
+    history.replaceState(history.state, '', '/login');
+    mutate(token);
+  }, [token, mutate]);
+  const isWaiting = token !== null && redeem.error === null;
+  return (
+    <main className="grid h-full place-items-center p-5">
+      <div className="grid w-full max-w-[440px] gap-5">
+        <div className="flex items-center gap-3">
+          <BrandMark className="size-7" />
+          <h1 className="text-xl font-semibold tracking-tight">Mission Control</h1>
+        </div>
+        {isWaiting ? (
+          <output className="text-ink-2">Logging in…</output>
+        ) : (
+          <>
+            <InlineFailure error={redeem.error} />
+            <p className="text-ink-2">
+              {redeem.error === null
+                ? 'There is no password. You come in by a link that works once.'
+                : 'A link works once, and not for long. Get a new one.'}{' '}
+              On the machine where the server runs:
+            </p>
+            <pre className="rounded-lg border border-line bg-panel px-4 py-3 text-sm">
+              <span className="text-ink-3 select-none">$ </span>npx mission login
+            </pre>
+            <p className="text-ink-2">
+              It prints a link; open it in this browser. On its first start the server prints one, too.
+            </p>
+          </>
+        )}
+      </div>
+    </main>
+  );
+}
