@@ -13,6 +13,7 @@ export const eventTypes = [
   'change.ready',
   'change.sent_back',
   'change.merged',
+  'change.pushed',
   'change.reverted',
   'change.closed',
   'halt.began',

@@ -28,7 +28,7 @@ export type BudgetView = z.infer<typeof budgetView>;
 
 export const runView = z.object({
   id: z.string(),
-  kind: z.enum(['task', 'merge', 'revert']),
+  kind: z.enum(['task', 'merge', 'revert', 'push']),
   taskId: z.string(),
   changeId: z.string().nullable(),
   agent: z.string(),

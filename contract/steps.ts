@@ -100,7 +100,7 @@ export interface AskIntent {
   askId: string;
   kind: 'approval' | 'clarification' | 'proposal';
   /** What the answer decides: a tool call, the agent's own question, or how a run in trouble goes on. */
-  about: 'tool' | 'question' | 'model' | 'budget' | 'loop' | 'checks';
+  about: 'tool' | 'question' | 'model' | 'budget' | 'loop' | 'checks' | 'push';
   question: string;
   /** The tool call that waits for the answer, if one does. */
   callId?: string;

@@ -34,7 +34,32 @@ export const repositoryFolder = z
     'it must be a folder inside the repository, such as packages/core',
   );
 
+/** What checks can need running beside them; it is started for each check and ended with it. */
+export const service = z.enum(['postgresql', 'redis']);
+export type Service = z.infer<typeof service>;
+
 const commandLine = z.string().trim().min(1).max(2_000);
+
+export const maxAttachmentBytes = 10 * 1024 ** 2;
+export const mostAttachments = 20;
+
+/** A plain file name: what the agent sees the file as. */
+export const attachmentName = z
+  .string()
+  .regex(
+    /^[\p{L}\p{N}_][\p{L}\p{N}_ .()+@-]{0,99}$/u,
+    'a file name of letters, digits and . _ - ( ) + @, such as screen.png',
+  );
+
+/** A file that was sent to be given with a task. */
+export const attachmentView = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** Bytes. */
+  size: z.number(),
+  mediaType: z.string(),
+});
+export type AttachmentView = z.infer<typeof attachmentView>;
 
 export const createTaskBody = z.strictObject({
   /** What is wanted, in words; the agent reads it as its task. */
@@ -49,6 +74,10 @@ export const createTaskBody = z.strictObject({
   checks: z.array(commandLine).max(20).optional(),
   /** Shell lines that prepare dependencies; discovered from lockfiles where there are none. */
   setup: z.array(commandLine).max(20).optional(),
+  /** What the checks need running. */
+  services: z.array(service).max(5).optional(),
+  /** Identifiers of files that were sent before, by POST /attachments. */
+  attachments: z.array(z.string().min(1).max(100)).max(mostAttachments).optional(),
   agent: z.string().min(1).max(100).optional(),
   model: z.string().min(1).max(200).optional(),
   priority: priority.optional(),
@@ -75,6 +104,7 @@ export const taskView = z.object({
   waiting: waiting.nullable(),
   checks: z.array(z.string()).nullable(),
   setup: z.array(z.string()).nullable(),
+  services: z.array(service).nullable(),
   createdBy: z.string(),
   createdAt: z.string(),
   updatedAt: z.string(),

@@ -72,6 +72,8 @@ CREATE TABLE runs (
   wake_at       timestamptz,
   wake_count    bigint NOT NULL DEFAULT 0,
   worker_id     text,
+  -- How the last holder walled its commands in; shown for as long as the run is.
+  sandbox       text,
   lease_token   bigint NOT NULL DEFAULT 0,
   lease_seconds integer NOT NULL DEFAULT 15,
   heartbeat     bigint NOT NULL DEFAULT 0,

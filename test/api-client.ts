@@ -104,7 +104,7 @@ export class ApiClient {
   }
 
   /** The first event of the log, from its beginning, that fits. */
-  async awaitEvent(fits: (event: CloudEvent) => boolean, limitMs = 30_000): Promise<CloudEvent> {
+  async awaitEvent(fits: (event: CloudEvent) => boolean, limitMs = 60_000): Promise<CloudEvent> {
     const seen: string[] = [];
     try {
       for await (const event of this.events(AbortSignal.timeout(limitMs))) {
@@ -120,7 +120,7 @@ export class ApiClient {
   }
 
   /** The run's end, whichever it is. */
-  async awaitEnd(runId: string, limitMs = 60_000) {
+  async awaitEnd(runId: string, limitMs = 90_000) {
     const ends = ['run.succeeded', 'run.failed', 'run.stopped'];
     await this.awaitEvent((event) => event.runid === runId && ends.includes(event.type), limitMs);
     return this.run(runId);

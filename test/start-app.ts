@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sendKill } from '../server/computers/processes.ts';
+import { argumentsOf, childrenOf, sendKill } from '../server/computers/processes.ts';
 import { ApiClient } from './api-client.ts';
 import { makeSmallRepository } from './small-repository.ts';
 
@@ -24,9 +24,11 @@ export interface ServerProcess extends AsyncDisposable {
   readonly ready: Promise<boolean>;
   /** Everything that it has logged until now. */
   log(): string;
-  /** Resolves when the log holds the text. @throws Error when it ends without, or after 30 s */
+  /** Resolves when the log holds the text. @throws Error when it ends without, or after a minute */
   awaitLog(text: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  /** The numbers of the living processes below this one whose command line is this. */
+  commands(line: string): number[];
   /** SIGTERM, and its end. @throws Error where it does not end within 30 s */
   stop(): Promise<Exit>;
 }
@@ -137,12 +139,13 @@ function spawnServer(home: string, { roles, env = {} }: ServerOptions): ServerPr
       listeners.add(look);
       look();
       try {
-        await within(30_000, found.promise, () => `the log lacks "${text}":\n${log}`);
+        await within(60_000, found.promise, () => `the log lacks "${text}":\n${log}`);
       } finally {
         listeners.delete(look);
       }
     },
     kill,
+    commands: (line) => descendantsOf(child.pid ?? 0).filter((pid) => argumentsOf(pid).join(' ') === line),
     async stop() {
       kill('SIGTERM');
       return within(stopLimitMs, exit.promise, () => `the server did not stop:\n${log}`);
@@ -169,13 +172,17 @@ export async function within<T>(limitMs: number, promise: Promise<T>, explain: (
 export async function until<T>(
   look: () => Promise<T | undefined>,
   what: string,
-  limitMs = 20_000,
+  limitMs = 40_000,
 ): Promise<T> {
   for (const deadline = performance.now() + limitMs; performance.now() < deadline; await delay(20)) {
     const found = await look();
     if (found !== undefined) return found;
   }
   throw new Error(`it did not come about within ${limitMs} ms: ${what}`);
+}
+
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child.pid, ...descendantsOf(child.pid)]);
 }
 
 /** The living processes whose command line holds the text. */

@@ -31,6 +31,14 @@ export const decideLimits: DecideLimits = {
   turns: 400,
 };
 
+/** What a person can do about it before the model is tried again. */
+const remedies: ReadonlyMap<string, string> = new Map([
+  ['authentication', 'Give the provider the right key, under Settings or by its variable. '],
+  ['no_credit', 'Add credit at the provider, or raise its limit. '],
+  ['unknown_model', 'The provider does not have this model: start the task again with another one. '],
+  ['network', 'See that the provider can be reached from here (mission doctor). '],
+]);
+
 /** Decides from the steps alone, in the order in which things must be settled. */
 export function decide(
   state: RunState,
@@ -77,7 +85,7 @@ function afterTurn(state: RunState, limits: DecideLimits, fallbackModels: readon
     return {
       kind: 'ask_how_to_go_on',
       about: 'model',
-      question: `The model ${failure.name} failed (${errorClass}, ${state.failures.length} time${state.failures.length === 1 ? '' : 's'}): ${message}. Approve to try again, deny to end the run.`,
+      question: `The model ${failure.name} failed (${errorClass}, ${state.failures.length} time${state.failures.length === 1 ? '' : 's'}): ${message}. ${remedies.get(errorClass) ?? ''}Approve to try again, deny to end the run.`,
     };
   }
   const loop = describeLoop(state, limits);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CheckStep, GuidanceIntent } from '../../contract/steps.ts';
+import type { Image } from '../models/model.ts';
 import type { Playbook } from './playbook.ts';
 
 /** What a run is told once, before its first phase. */
@@ -12,6 +13,9 @@ export interface Briefing {
   setup: readonly string[];
   /** What the repository says to those who work on it, at the base. */
   repositoryTexts: readonly { path: string; text: string; truncated: boolean }[];
+  /** Files that were given with the task; images among them, as far as the model is shown them. */
+  attachments: readonly { path: string; mediaType: string; size: number; shown: boolean }[];
+  images: readonly Image[];
   playbook: Playbook;
 }
 
@@ -35,6 +39,10 @@ export function describeTask(briefing: Briefing, baseChecks: readonly CheckStep[
       ? `The checks are: ${briefing.checks.map((check) => `\`${check}\``).join(', ')}.`
       : 'No checks were found.',
     ...baseChecks.map((check) => describeBaseCheck(check)),
+    ...briefing.attachments.map(
+      ({ path, mediaType, size, shown }) =>
+        `Given with the task: ${path} (${mediaType}, ${size} bytes, read-only${shown ? '; shown here where the model takes images' : ''}).`,
+    ),
   ].filter((fact) => fact !== '');
   const texts = describeRepositoryTexts(briefing.repositoryTexts);
   return `Task: ${briefing.title}\n\n${briefing.instructions}\n\n${facts.join('\n')}${texts}`;

@@ -117,6 +117,8 @@ class StateReader {
         if (this.#begun) this.#say(guidanceText(step.intent));
         else this.#early.push(guidanceText(step.intent));
         if (step.intent.phase !== undefined) this.#enter(step.intent.phase);
+        // Said while the work was being delivered: it is heard before the change is offered.
+        else if (this.state.phase === this.#briefing.playbook.phases.at(-1)?.name) this.state.finish = null;
         return;
       case 'check':
         if (step.intent.where === 'base') this.#baseChecks.push(step);
@@ -130,7 +132,8 @@ class StateReader {
     const { state } = this;
     if (!this.#begun) {
       this.#begun = true;
-      this.#say(describeTask(this.#briefing, this.#baseChecks));
+      const { images } = this.#briefing;
+      this.#say(describeTask(this.#briefing, this.#baseChecks), images);
       for (const text of this.#early) this.#say(text);
     }
     state.phase = phase;
@@ -227,9 +230,9 @@ class StateReader {
     this.#held = [];
   }
 
-  #say(text: string): void {
+  #say(text: string, images: Briefing['images'] = []): void {
     if (this.state.pending.length > 0) this.#held.push(text);
-    else this.state.messages.push({ role: 'user', text });
+    else this.state.messages.push({ role: 'user', text, ...(images.length === 0 ? {} : { images }) });
   }
 
   #resetTurns(): void {

@@ -21,6 +21,8 @@ export const briefing: Briefing = {
   checks: ['npm test'],
   setup: [],
   repositoryTexts: [],
+  attachments: [],
+  images: [],
   playbook: coderPlaybook,
 };
 

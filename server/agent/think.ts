@@ -7,6 +7,7 @@ import {
   ModelError,
   type ModelRequest,
   priceOf,
+  withoutImages,
 } from '../models/model.ts';
 import { openBudgetAsk } from './answer.ts';
 import type { Amount, LoopPorts, WorkResult } from './ports.ts';
@@ -24,7 +25,8 @@ export async function think(ports: LoopPorts, state: RunState): Promise<WorkResu
   if (pause !== null) return waitForProvider(model, pause);
   const description = await describe(ports, model);
   const maxOutputTokens = Math.min(description.maxOutputTokens, longestAnswerTokens);
-  const request = buildRequest(ports, state, { model, maxOutputTokens });
+  const images = 'images' in description && description.images === true;
+  const request = buildRequest(ports, state, { model, maxOutputTokens, images });
   const highest = highestUsage(request);
   const reservation =
     'unusable' in description
@@ -123,13 +125,13 @@ const neverCharged: ReadonlySet<ErrorClass> = new Set([
 function buildRequest(
   ports: LoopPorts,
   state: RunState,
-  { model, maxOutputTokens }: { model: string; maxOutputTokens: number },
+  { model, maxOutputTokens, images }: { model: string; maxOutputTokens: number; images: boolean },
 ): ModelRequest {
   const phase = ports.briefing.playbook.phases.find((candidate) => candidate.name === state.phase);
   return {
     model,
     system: systemPrompt(ports.briefing),
-    messages: state.messages,
+    messages: images ? state.messages : withoutImages(state.messages),
     tools: ports.tools
       .filter((tool) => phase?.tools.includes(tool.name))
       .map((tool) => ports.defineTool(tool)),

@@ -31,6 +31,7 @@ async function seedAs(status: 'waiting' | 'paused') {
   const { runId } = await seedRun(database);
   const [run] = await claim();
   if (run === undefined) throw new Error('nothing was claimed');
+  if (status === 'paused') await database.many(sql`UPDATE runs SET control = 'pause' WHERE id = ${runId}`);
   const park = {
     waiting: waitingOn(status === 'paused' ? 'pause' : 'ask'),
     wakeAt: null,
@@ -105,7 +106,8 @@ test('a pause that races with the release leaves no run paused behind it', async
   const pausing = pauseForHalt(database, now());
   const blocked = sql`SELECT count(*)::integer AS waiting FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'`;
-  while ((await database.one<{ waiting: number }>(blocked)).waiting === 0);
+  const countBlocked = async () => (await database.one<{ waiting: number }>(blocked)).waiting;
+  await expect.poll(countBlocked, { timeout: 10_000, interval: 5 }).toBe(1);
   gone.resolve();
   await Promise.all([releasing, pausing]);
   expect(await readHalt(database)).toBeNull();

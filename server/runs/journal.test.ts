@@ -106,7 +106,7 @@ test('a write that began under the old token and a claim wait for one another', 
     return next;
   });
   // PostgreSQL itself says that the one waits for the other.
-  for (;;) {
+  while (!taken) {
     const [waits] = await home.database.many(
       sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
     );

@@ -13,7 +13,7 @@ export interface Lease {
 }
 
 export interface ClaimedRun extends Lease {
-  kind: 'task' | 'merge' | 'revert';
+  kind: 'task' | 'merge' | 'revert' | 'push';
 }
 
 /**
@@ -35,7 +35,8 @@ export async function claimRuns(
         ), claimed AS (
           UPDATE runs SET worker_id = ${claim.workerId}, lease_token = lease_token + 1,
             lease_seconds = ${claim.leaseSeconds}, status = 'running', waiting = NULL, wake_at = NULL,
-            started_at = coalesce(started_at, now())
+            started_at = coalesce(started_at, now()),
+            sandbox = (SELECT sandbox FROM workers WHERE id = ${claim.workerId})
           FROM due WHERE runs.id = due.id
           RETURNING runs.id, runs.task_id, runs.kind, runs.lease_token
         ), told AS (

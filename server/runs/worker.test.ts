@@ -32,7 +32,7 @@ async function start(driver: Driver, options: Partial<WorkerOptions> = {}): Prom
     clock: systemClock,
     log: openLog('silent'),
     sandbox: 'bubblewrap',
-    drivers: { task: driver, merge: driver, revert: driver },
+    drivers: { task: driver, merge: driver, revert: driver, push: driver },
     giveUp: async () => undefined,
     capacity: 4,
     leaseSeconds: 3_600,

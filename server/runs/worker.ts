@@ -160,8 +160,7 @@ export class Worker implements AsyncDisposable {
       let waitMs = pollMs;
       try {
         await this.#refreshControls();
-        await this.#heedHalt();
-        waitMs = await this.#claimDue();
+        if (!(await this.#heedHalt())) waitMs = await this.#claimDue();
       } catch (error) {
         log.warn({ error: messageOf(error) }, 'runs cannot be claimed now');
       }
@@ -170,11 +169,12 @@ export class Worker implements AsyncDisposable {
   }
 
   /** While everything is stopped: what runs here is interrupted, and whatever came to rest since is paused too. */
-  async #heedHalt(): Promise<void> {
+  async #heedHalt(): Promise<boolean> {
     const { database, clock } = this.#options;
-    if ((await readHalt(database)) === null) return;
+    if ((await readHalt(database)) === null) return false;
     for (const active of this.#active.values()) active.controller.abort(new Interrupted('halt'));
     await database.transaction('runs.halt', (transaction) => pauseForHalt(transaction, clock.now()));
+    return true;
   }
 
   /** Claims what is due and fits. Returns how long nothing more is due: the poll at most. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { argumentsOf } from '../../server/computers/processes.ts';
 import { createTestDatabase } from '../../server/database/test-database.ts';
-import { makeHome, processesNaming, type TestHome, until } from '../start-app.ts';
+import { makeHome, type ServerProcess, type TestHome, until } from '../start-app.ts';
 
 /** Whole servers are started, on a machine that may be doing other things. */
 const limitMs = 120_000;
@@ -8,11 +9,11 @@ const limitMs = 120_000;
 async function openHome(
   stack: AsyncDisposableStack,
   config: Record<string, unknown> = {},
-): Promise<TestHome> {
+): Promise<{ home: TestHome; server: ServerProcess }> {
   const database = stack.use(await createTestDatabase());
   const home = stack.use(await makeHome(config));
-  await home.start({ env: { DATABASE_URL: database.connectionString } });
-  return home;
+  const server = await home.start({ env: { DATABASE_URL: database.connectionString } });
+  return { home, server };
 }
 
 async function order({ api, repository }: TestHome, recording: string): Promise<string> {
@@ -31,17 +32,17 @@ const commandRuns = (home: TestHome) =>
 
 test('stop ends a long command and all that belongs to it', { timeout: limitMs }, async () => {
   await using stack = new AsyncDisposableStack();
-  const home = await openHome(stack);
+  const { home, server } = await openHome(stack);
   const { api } = home;
   const runId = await order(home, 'endless');
-  const commands = () => processesNaming('sleep\x003599.25');
-  await until(async () => ((await commands()).length > 0 ? true : undefined), 'the command runs');
+  const command = await until(async () => server.commands('sleep 3599.25')[0], 'the command runs');
   const asked = performance.now();
   await api.control(runId, 'stop');
   const run = await api.awaitEnd(runId, 5_000);
   expect(performance.now() - asked).toBeLessThan(5_000);
   expect(run).toMatchObject({ status: 'stopped', outcome: 'stopped by a person', lease: null });
-  expect(await commands()).toEqual([]);
+  expect(argumentsOf(command)).toEqual([]);
+  expect(server.commands('sleep 3599.25')).toEqual([]);
   expect(await api.task(run.taskId)).toMatchObject({ status: 'cancelled' });
   expect(run.budget).toMatchObject({ reservedMicros: 0, reservedTokens: 0 });
   const open = (await api.steps(runId)).filter((step) => step.status === 'intended');
@@ -52,7 +53,7 @@ test('pause parks the run with a name for its wait, guidance is kept, and resume
   timeout: limitMs,
 }, async () => {
   await using stack = new AsyncDisposableStack();
-  const home = await openHome(stack);
+  const { home } = await openHome(stack);
   const { api } = home;
   const runId = await order(home, 'guided');
   await commandRuns(home);
@@ -76,7 +77,7 @@ test('a question is answered; one that nobody answers takes its default at its d
   timeout: limitMs,
 }, async () => {
   await using stack = new AsyncDisposableStack();
-  const home = await openHome(stack, { asks: { deadlineHours: 4 / 3_600 } });
+  const { home } = await openHome(stack, { asks: { deadlineHours: 4 / 3_600 } });
   const { api } = home;
   const runId = await order(home, 'questions');
   const first = await api.awaitEvent((event) => event.type === 'ask.opened');

@@ -3,7 +3,7 @@ import { crashAtAll, enumerate } from './enumerate.ts';
 import { nameOf, samplePoints } from './sample.ts';
 
 test('killed at any of a sample of points, a run ends as it does without the fault', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const { points, outcome } = await enumerate();
   const names = new Set(points.map(nameOf));

@@ -10,7 +10,7 @@ import { makeHome, type TestHome } from '../start-app.ts';
 import { travel } from './journey.ts';
 import { findViolations, type Outcome, readOutcome, readResumption } from './outcome.ts';
 
-const limitMs = 90_000;
+const limitMs = 150_000;
 /** A lease lasts a second here and a resumption two more; the rest is for a machine that does other things too. */
 const resumptionLimitMs = 8_000;
 

@@ -4,7 +4,7 @@ import { sql } from '../../server/database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../server/database/test-database.ts';
 import { findBrokenLink } from '../../server/events/read.ts';
 import { git } from '../small-repository.ts';
-import { makeHome, processesNaming, type ServerProcess, type TestHome, until } from '../start-app.ts';
+import { makeHome, type ServerProcess, type TestHome, until } from '../start-app.ts';
 
 /** Whole servers are started, on a machine that may be doing other things. */
 const limitMs = 120_000;
@@ -72,10 +72,7 @@ test('a worker frozen in the middle of a command loses it, and what it writes wh
   const frozen = await home.start({ roles: 'worker', env });
   await home.start({ roles: 'api', env });
   const { run } = await order(home);
-  const command = await until(async () => {
-    const sleeping = await processesNaming('sleep\x002.75');
-    return sleeping[0];
-  }, 'the command runs');
+  await until(async () => frozen.commands('sleep 2.75')[0], 'the command runs');
   frozen.kill('SIGSTOP');
   await awaitState(frozen.pid, 'T');
 
@@ -83,7 +80,7 @@ test('a worker frozen in the middle of a command loses it, and what it writes wh
   await home.api.awaitEvent((event) => event.type === 'run.lease_expired');
   // Its new holder ends the command before anything of the run starts, though the old holder cannot.
   await until(
-    async () => ((await processesNaming('sleep\x002.75')).includes(command) ? undefined : true),
+    async () => (frozen.commands('sleep 2.75').length === 0 ? true : undefined),
     'the frozen command is ended',
   );
   expect((await home.api.awaitEnd(run.id)).status).toBe('succeeded');
@@ -129,10 +126,14 @@ test('a worker frozen with its transaction open holds its rows for a few seconds
   const house = await openHouse(stack);
   const { home, env } = house;
   await home.start({ roles: 'api', env });
-  const point = 'commit:steps.intend:before#4';
+  const point = 'commit:steps.intend:before#5';
   const frozen = await home.start({ roles: 'worker', env: { ...env, MISSION_FREEZE_AT: point } });
   const { run } = await order(home);
   await awaitState(frozen.pid, 'T');
+  const idle = await house.test.database.many(
+    sql`SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`,
+  );
+  expect(idle.length).toBe(1);
 
   await home.start({ roles: 'worker', env });
   await home.api.awaitEvent((event) => event.type === 'run.lease_expired', 15_000);

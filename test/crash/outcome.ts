@@ -66,15 +66,19 @@ export async function findViolations(database: Database, home: TestHome): Promis
 }
 
 /**
- * How long after a worker's start the dead one's run was taken from it, in milliseconds by the log's own times;
- * null where no lease was left behind.
+ * How long after its worker's start the run of a dead worker was claimed again, in milliseconds by the log's own
+ * times; null where no lease was left behind.
  */
 export async function readResumption(database: Database): Promise<number | null> {
   const row = await database.one<{ ms: number | null }>(
-    sql`SELECT max((extract(epoch FROM expired.time - (
-            SELECT max(started.time) FROM events started
-            WHERE started.type = 'worker.started' AND started.sequence < expired.sequence)) * 1000)::integer) AS ms
-        FROM events expired WHERE expired.type = 'run.lease_expired'`,
+    sql`SELECT max((extract(epoch FROM claimed.time - started.time) * 1000)::integer) AS ms
+        FROM events expired
+        CROSS JOIN LATERAL (
+          SELECT sequence, time, actor FROM events WHERE type = 'run.claimed' AND run_id = expired.run_id
+            AND sequence > expired.sequence ORDER BY sequence LIMIT 1
+        ) claimed
+        JOIN events started ON started.type = 'worker.started' AND started.entity_id = claimed.actor
+        WHERE expired.type = 'run.lease_expired'`,
   );
   return row.ms;
 }

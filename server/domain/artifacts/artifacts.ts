@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Database, Queryable } from '../../database/database.ts';
@@ -32,8 +32,8 @@ export class Artifacts {
     path: string;
     name: string;
     mediaType: string;
-    runId: string;
-    taskId: string;
+    runId: string | null;
+    taskId: string | null;
     actor: string;
   }): Promise<Artifact> {
     const hash = await hashFile(file.path);
@@ -50,14 +50,31 @@ export class Artifacts {
           type: 'artifact.created',
           entityType: 'artifact',
           entityId: id,
-          runId: file.runId,
-          taskId: file.taskId,
+          ...(file.runId === null ? {} : { runId: file.runId }),
+          ...(file.taskId === null ? {} : { taskId: file.taskId }),
           actor: file.actor,
           data: { name: file.name, size },
         },
       ]);
     });
     return { id, hash, size, mediaType: file.mediaType, name: file.name };
+  }
+
+  /** Keeps bytes that somebody sent and that belong to no run. */
+  async keepBytes(file: {
+    bytes: Uint8Array;
+    name: string;
+    mediaType: string;
+    actor: string;
+  }): Promise<Artifact> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const path = join(this.#folder, `.sent-${newId('art')}`);
+    try {
+      await writeFile(path, file.bytes, { mode: 0o600 });
+      return await this.keep({ ...file, path, runId: null, taskId: null });
+    } finally {
+      await rm(path, { force: true });
+    }
   }
 
   /** @throws AppError not_found */

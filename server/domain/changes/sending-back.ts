@@ -21,7 +21,8 @@ export interface SendBack {
 
 /**
  * Sends a change back to its agent: the task is pending again, with a run that starts from the change and
- * reads the comments first. The same words of the same person again name the same run.
+ * reads the comments first. The same words of the same person again name the same run; where that failed, the
+ * change can be sent back anew.
  * @throws AppError not_found, forbidden, wrong_state
  */
 export async function requestSendBack(
@@ -53,8 +54,11 @@ export async function requestSendBack(
 export async function sendBack(transaction: Transaction, request: SendBack): Promise<string> {
   const { changeId, by, comments, now, dayLimitMicros } = request;
   const change = await lockChange(transaction, changeId);
-  if (change.status !== 'ready')
-    throw new AppError('wrong_state', `the change is ${change.status}; only a ready change is sent back`);
+  const again = change.status === 'sent_back' && !(await isWorkedOn(transaction, changeId, change.taskId));
+  if (change.status !== 'ready' && !again) {
+    const state = change.status === 'sent_back' ? 'sent back and worked on' : change.status;
+    throw new AppError('wrong_state', `the change is ${state}; only a ready change is sent back`);
+  }
   const { baseCommit, commit } = await transaction.one<{ baseCommit: string; commit: string }>(
     sql`UPDATE changes SET status = 'sent_back', sent_back_by = ${by}, sent_back_comments = ${comments},
           sent_back_at = date_trunc('milliseconds', now()), updated_at = now()
@@ -107,6 +111,16 @@ export async function countCollisions(database: Queryable, changeId: string): Pr
   return row.rounds;
 }
 
+/** Whether somebody still works on what was sent back, or has delivered since, or nobody shall any more. */
+async function isWorkedOn(transaction: Transaction, changeId: string, taskId: string): Promise<boolean> {
+  const row = await transaction.one<{ worked: boolean }>(
+    sql`SELECT EXISTS (SELECT FROM runs WHERE task_id = ${taskId} AND kind = 'task' AND ended_at IS NULL)
+          OR EXISTS (SELECT FROM changes WHERE supersedes = ${changeId})
+          OR EXISTS (SELECT FROM tasks WHERE id = ${taskId} AND status IN ('completed', 'cancelled')) AS worked`,
+  );
+  return row.worked;
+}
+
 async function findRepeated(
   transaction: Transaction,
   request: { changeId: string; by: string; comments: string },
@@ -114,6 +128,7 @@ async function findRepeated(
   return transaction.maybe<{ id: string }>(
     sql`SELECT runs.id FROM changes JOIN runs ON runs.task_id = changes.task_id AND runs.origin ->> 'changeId' = changes.id
         WHERE changes.id = ${request.changeId} AND changes.sent_back_by = ${request.by}
-          AND changes.sent_back_comments = ${request.comments} ORDER BY runs.id LIMIT 1`,
+          AND changes.sent_back_comments = ${request.comments} AND runs.status NOT IN ('failed', 'stopped')
+        ORDER BY runs.id LIMIT 1`,
   );
 }

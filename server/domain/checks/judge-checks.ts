@@ -43,6 +43,8 @@ export function judgeChecks(input: {
 
 const nothingCommitted =
   'Nothing was committed: the last commit holds the same files as the commit the work began from. Make the change, commit it with git_commit, and finish again.';
+const notFound =
+  'a command was not found in the clean workspace, which holds the commit, the prepared set-up and the usual system tools';
 const noChecks =
   'No checks were given or found, so nothing shows that the change works. Is the change acceptable without?';
 const notPinned = 'The checks could not be run under the original tests and check files.';
@@ -72,7 +74,8 @@ function describe(check: JudgedCheck): string {
 }
 
 function describeOutcome(check: JudgedCheck): string {
-  if (check.outcome === 'timed_out') return 'timed out';
+  if (check.outcome === 'timed_out') return 'timed out: it did not end within the time that a check has';
   if (check.outcome === 'out_of_memory') return 'out of memory';
+  if (check.exitCode === 127) return `exit status 127: ${notFound}`;
   return check.exitCode === null ? 'ended by a signal' : `exit status ${check.exitCode}`;
 }

@@ -91,9 +91,9 @@ interface RunRow extends Omit<RunView, 'recording' | 'lease' | 'budget'> {
 
 const columns = sql`runs.id, runs.kind, runs.task_id AS "taskId", runs.change_id AS "changeId", agents.name AS agent, runs.model,
   runs.status, runs.phase, runs.waiting, runs.outcome, runs.worker_id AS "workerId", runs.lease_token AS "leaseToken",
-  workers.sandbox, (SELECT coalesce(max(seq), 0) FROM steps WHERE steps.run_id = runs.id) AS steps,
+  runs.sandbox, (SELECT coalesce(max(seq), 0) FROM steps WHERE steps.run_id = runs.id) AS steps,
   runs.created_at AS "createdAt", runs.started_at AS "startedAt", runs.ended_at AS "endedAt"`;
-const tables = sql`runs JOIN agents ON agents.id = runs.agent_id LEFT JOIN workers ON workers.id = runs.worker_id`;
+const tables = sql`runs JOIN agents ON agents.id = runs.agent_id`;
 
 /** Throws where the model cannot be used. */
 export type DescribeModel = (model: string) => { recording: boolean } | Promise<{ recording: boolean }>;

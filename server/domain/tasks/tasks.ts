@@ -8,13 +8,14 @@ import { newId } from '../../ids.ts';
 import type { Actor } from '../actor.ts';
 import { findAgent, listAgentNames } from '../principals/principals.ts';
 import { queueRun, type RunPresenter } from '../runs/runs.ts';
+import { attachToTask } from './attachments.ts';
 
 export interface TaskRow extends TaskView {
   repository: string;
 }
 
 const columns = sql`tasks.id, tasks.project_id AS "projectId", projects.location AS repository, tasks.branch, tasks.folder, tasks.title,
-  tasks.instructions, tasks.priority, tasks.status, tasks.waiting, tasks.checks, tasks.setup,
+  tasks.instructions, tasks.priority, tasks.status, tasks.waiting, tasks.checks, tasks.setup, tasks.services,
   tasks.created_by AS "createdBy", tasks.created_at AS "createdAt", tasks.updated_at AS "updatedAt"`;
 
 export interface TaskDefaults {
@@ -48,12 +49,13 @@ export async function createTask(
     const projectId = await ensureProject(transaction, body.repository, actor);
     const taskId = newId('task');
     await transaction.many(
-      sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, folder, checks, setup, created_by)
+      sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, folder, checks, setup, services, created_by)
           VALUES (${taskId}, ${projectId}, ${body.title ?? titleOf(body.instructions)}, ${body.instructions},
             ${body.priority ?? 'medium'}, 'pending', ${body.branch ?? null}, ${body.folder || null},
             ${json(body.checks)},
-            ${json(body.setup)}, ${actor.name})`,
+            ${json(body.setup)}, ${json(body.services)}, ${actor.name})`,
     );
+    await attachToTask(transaction, taskId, body.attachments ?? []);
     await appendEvents(transaction, [
       {
         type: 'task.created',
