@@ -22,6 +22,11 @@ export class Client {
     return this.#request('POST', path, body, schema, signal);
   }
 
+  /** Sends a file as it is. */
+  upload<T>(path: string, bytes: Uint8Array, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
+    return this.#request('POST', path, bytes, schema, signal);
+  }
+
   delete<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
     return this.#request('DELETE', path, undefined, schema, signal);
   }
@@ -72,7 +77,10 @@ export class Client {
       signal,
       headers: { authorization: `Bearer ${connection.key}`, ...headers },
     };
-    if (body !== undefined) {
+    if (body instanceof Uint8Array) {
+      request.headers = { ...request.headers, 'content-type': 'application/octet-stream' };
+      request.body = new Uint8Array(body);
+    } else if (body !== undefined) {
       request.headers = { ...request.headers, 'content-type': 'application/json' };
       request.body = JSON.stringify(body);
     }

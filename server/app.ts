@@ -28,17 +28,19 @@ import { Artifacts } from './domain/artifacts/artifacts.ts';
 import { expireAsk } from './domain/asks/asks.ts';
 import { remindOfReview } from './domain/changes/changes.ts';
 import { resealCredentials } from './domain/credentials/change-providers.ts';
+import { testModel } from './domain/credentials/model-probe.ts';
 import { Pace } from './domain/credentials/pace.ts';
 import { ProviderRegistry } from './domain/credentials/provider-registry.ts';
-import { testModel } from './domain/credentials/test-call.ts';
 import { openVault } from './domain/credentials/vault.ts';
 import { issueOwnerKey, registerAgent } from './domain/principals/principals.ts';
 import { createLoginToken } from './domain/principals/sessions.ts';
 import { RunPresenter, remindOfRun } from './domain/runs/runs.ts';
 import { createTask, setTaskStatus } from './domain/tasks/tasks.ts';
+import { type RoomOptions, withRoom } from './drivers/disk-room.ts';
 import { openMergeDriver } from './drivers/merge-driver.ts';
 import type { Computer, DriverParts } from './drivers/parts.ts';
 import { readPreparation } from './drivers/prepare.ts';
+import { openPushDriver } from './drivers/push-driver.ts';
 import { closeUp } from './drivers/rest.ts';
 import { openRevertDriver } from './drivers/revert-driver.ts';
 import { makeSample } from './drivers/sample.ts';
@@ -97,6 +99,7 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
   const artifacts = new Artifacts({ database, folder: join(config.home, 'artifacts') });
   await registerDeveloper(database, config);
 
+  const upkeep = await startUpkeep(config, { connection, database, feed, sandbox, log, started });
   if (config.roles.includes('worker')) {
     await startWorker(config, {
       database,
@@ -108,11 +111,11 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
       artifacts,
       live,
       sandbox,
+      room: upkeep.room,
       started,
     });
   }
   startWatches(config, { database, log, started });
-  const upkeep = await startUpkeep(config, { connection, database, feed, log, started });
   const api = config.roles.includes('api')
     ? await startApi(config, {
         database,
@@ -245,6 +248,7 @@ type WorkerBase = Base & {
   crashPoints: CrashPoints;
   models: ModelCatalogue;
   pace: Pace;
+  room: RoomOptions;
   computer: Computer;
   artifacts: Artifacts;
   live: LiveChannel;
@@ -265,7 +269,12 @@ async function startWorker(config: Config, base: WorkerBase): Promise<void> {
     clock: systemClock,
     log,
     sandbox: base.sandbox.kind,
-    drivers: { task: openTaskDriver(parts), merge: openMergeDriver(parts), revert: openRevertDriver(parts) },
+    drivers: {
+      task: withRoom(base.room, openTaskDriver(parts)),
+      merge: withRoom(base.room, openMergeDriver(parts)),
+      revert: withRoom(base.room, openRevertDriver(parts)),
+      push: withRoom(base.room, openPushDriver(parts)),
+    },
     capacity: config.capacity,
     leaseSeconds: config.leaseSeconds,
     giveUp: async (transaction, run) => {

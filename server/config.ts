@@ -11,6 +11,7 @@ import {
   providerName,
 } from '../contract/models.ts';
 import { type NotificationBody, notificationBody, notificationsInFile } from '../contract/notifications.ts';
+import { type ForgeSettings, forgeKinds } from './computers/workspaces/forges.ts';
 import { AppError, messageOf } from './errors.ts';
 
 const positive = z.coerce.number().positive();
@@ -49,6 +50,8 @@ const configFile = z.strictObject({
     .strictObject({ timeoutMinutes: positive.optional(), redRounds: z.number().int().min(1).optional() })
     .optional(),
   commits: z.strictObject({ name: z.string().min(1), email: z.string().min(1) }).optional(),
+  /** What kind of forge a host is, such as `"git.example.org": "gitea"`. */
+  forges: z.record(z.string().min(1), z.enum(forgeKinds)).optional(),
   workers: z.strictObject({ capacity: z.number().int().min(1).max(1_000).optional() }).optional(),
   /** Where people open the dashboard, as links in notifications name it. */
   publicUrl: z.url({ protocol: /^https?$/ }).optional(),
@@ -68,6 +71,9 @@ const environment = z.object({
   MISSION_LEASE_SECONDS: z.coerce.number().int().min(1).max(3_600).optional(),
   MISSION_RECORDINGS: z.string().min(1).optional(),
   DATABASE_URL: z.string().min(1).optional(),
+  GITHUB_TOKEN: z.string().min(1).optional(),
+  GITLAB_TOKEN: z.string().min(1).optional(),
+  GITEA_TOKEN: z.string().min(1).optional(),
   MISSION_VAULT_KEY: z.string().min(1).optional(),
   MISSION_RECORD: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
 });
@@ -111,6 +117,7 @@ export interface Config {
   redRounds: number;
   capacity: number;
   identity: { name: string; email: string };
+  forges: ForgeSettings;
   /** Without a slash at its end; null for the address that the server listens on. */
   publicUrl: string | null;
   notifications: Record<string, NotificationBody>;
@@ -157,6 +164,7 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     checkTimeoutMs: (file.checks?.timeoutMinutes ?? 30) * 60_000,
     redRounds: file.checks?.redRounds ?? 3,
     capacity: file.workers?.capacity ?? 4,
+    forges: { hosts: file.forges ?? {}, tokens: readTokens(environmentValues) },
     identity: file.commits ?? { name: 'Mission Control', email: 'mission-control@localhost' },
     publicUrl: (environmentValues.MISSION_PUBLIC_URL ?? file.publicUrl)?.replace(/\/+$/, '') ?? null,
     notifications: readNotifications(set, file.notifications ?? {}),
@@ -174,7 +182,10 @@ function readNotifications(
     if (variable === undefined) return value;
     const found = set[variable];
     if (found !== undefined) return found;
-    throw new AppError('invalid_request', `the notification ${name} wants ${variable}, which is not set`);
+    throw new AppError(
+      'invalid_request',
+      `the notification ${name} in mission.config.json wants ${variable}, which is not set: export it, or write the value there`,
+    );
   };
   return Object.fromEntries(
     Object.entries(file).map(([name, body]) => {
@@ -254,6 +265,14 @@ function readProxy(set: Record<string, string | undefined>): Config['proxy'] {
   };
 }
 
+function readTokens(values: z.infer<typeof environment>): ForgeSettings['tokens'] {
+  return {
+    ...(values.GITHUB_TOKEN === undefined ? {} : { github: values.GITHUB_TOKEN }),
+    ...(values.GITLAB_TOKEN === undefined ? {} : { gitlab: values.GITLAB_TOKEN }),
+    ...(values.GITEA_TOKEN === undefined ? {} : { gitea: values.GITEA_TOKEN }),
+  };
+}
+
 function readArguments(argv: readonly string[]): { roles: readonly Role[]; unsafeNoSandbox: boolean } {
   let roles: readonly Role[] = ['api', 'worker'];
   let unsafeNoSandbox = false;
@@ -300,6 +319,10 @@ function readConfigFile(path: string): z.infer<typeof configFile> {
 }
 
 function badSetting(where: string, error: z.ZodError): AppError {
-  const issues = error.issues.map((issue) => `${issue.path.join('.') || 'the whole'}: ${issue.message}`);
+  const issues = error.issues.map((issue) => {
+    const reasons =
+      issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message) : [issue.message];
+    return `${issue.path.join('.') || 'the whole'}: ${reasons.join(', ')}`;
+  });
   return new AppError('invalid_request', `${where} has a setting that cannot be used: ${issues.join('; ')}`);
 }

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import type { DiskSettings } from '../contract/disk.ts';
 import type { Finding } from '../contract/system.ts';
 import { Notifier } from './channels/notifications/notifier.ts';
 import { systemClock } from './clock.ts';
+import type { Sandbox } from './computers/sandbox.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './database/connection.ts';
 import type { Database } from './database/database.ts';
@@ -12,8 +14,12 @@ import {
   type NotificationSettings,
   resealNotifications,
 } from './domain/notifications/settings.ts';
+import type { RoomOptions } from './drivers/disk-room.ts';
+import { measureFolder } from './drivers/disk-usage.ts';
+import { Janitor, janitorTask } from './drivers/janitor.ts';
 import type { EventFeed } from './events/feed.ts';
 import { newId } from './ids.ts';
+import { enqueueJobs } from './jobs/enqueue.ts';
 import { installJobs, JobRunner } from './jobs/job-runner.ts';
 import type { Logger } from './log.ts';
 import { identifyProcess, judgeProcess } from './runs/process-identity.ts';
@@ -21,6 +27,8 @@ import { identifyProcess, judgeProcess } from './runs/process-identity.ts';
 export interface Upkeep {
   settings: NotificationSettings;
   notifier: Notifier;
+  /** How runs wait where the disk is full. */
+  room: RoomOptions;
   diagnose(): Promise<Finding[]>;
   /** Where the API answers, once that is known: what links name where no public address is set. */
   tellAddress(url: string): void;
@@ -33,18 +41,26 @@ export async function startUpkeep(
     connection: string | Connection;
     database: Database;
     feed: EventFeed;
+    sandbox: Sandbox;
     log: Logger;
     started: AsyncDisposableStack;
   },
 ): Promise<Upkeep> {
-  const { connection, database, feed, log, started } = parts;
+  const { connection, database, feed, sandbox, log, started } = parts;
+  const { home } = config;
   let address: string | null = null;
-  const vault = openVault({ given: config.vaultKey, file: join(config.home, 'vault.key') });
+  const vault = openVault({ given: config.vaultKey, file: join(home, 'vault.key') });
   await resealNotifications(database, vault);
   const settings: NotificationSettings = { vault, fixed: config.notifications };
   const publicUrl = () => config.publicUrl ?? address;
   await installJobs(connection, log);
   const notifier = new Notifier({ database, feed, clock: systemClock, log, settings, publicUrl });
+  const janitor = new Janitor({ home, database, sandbox, clock: systemClock, log, settings: config.disk });
+  const sweep = janitorTask(home);
+  const makeRoom = () =>
+    database.transaction('jobs.sweep', (transaction) =>
+      enqueueJobs(transaction, [{ task: sweep, payload: {}, key: sweep, maxAttempts: 3 }]),
+    );
   const runner = new JobRunner({
     connection,
     database,
@@ -52,16 +68,31 @@ export async function startUpkeep(
     id: newId('wrk'),
     identity: identifyProcess(process.pid),
     isDead: (identity) => judgeProcess(identity) === 'dead',
-    handlers: { [deliveryTask]: notifier.deliver },
-    crontab: '',
+    handlers: {
+      [deliveryTask]: notifier.deliver,
+      [sweep]: async (_payload, { signal }) => {
+        await janitor.sweep(signal);
+      },
+    },
+    crontab: `17 3 * * * ${sweep}`,
   });
   started.use(runner);
   await runner.start();
+  await makeRoom();
   started.use(notifier);
   return {
     settings,
     notifier,
-    diagnose: async () => [await diagnoseNotifications(database, settings)],
+    room: {
+      home,
+      minimumFreeBytes: config.disk.minimumFreeGigabytes * 1024 ** 3,
+      clock: systemClock,
+      makeRoom,
+    },
+    diagnose: async () => [
+      await diagnoseNotifications(database, settings),
+      await diagnoseUse(home, config.disk),
+    ],
     tellAddress: (url) => {
       address = url;
       notifier.start();
@@ -89,5 +120,22 @@ async function diagnoseNotifications(database: Database, settings: NotificationS
     detail:
       'none: nobody is told outside of the dashboard; set one under "notifications" in mission.config.json',
     mend: null,
+  };
+}
+
+/** What fills the disk, by kind; a warning where a kind is over its quota in spite of the sweeps. */
+async function diagnoseUse(home: string, settings: DiskSettings): Promise<Finding> {
+  const names = ['runs', 'setups', 'artifacts', 'repositories', 'postgres', 'temporary'];
+  const bytes = await Promise.all(names.map((name) => measureFolder(join(home, name))));
+  const gigabytes = (index: number) => (bytes[index] ?? 0) / 1024 ** 3;
+  const detail = names.map((name, index) => `${name} ${gigabytes(index).toFixed(2)} GiB`).join(', ');
+  const over = gigabytes(0) > settings.workspaceGigabytes || gigabytes(1) > settings.setupGigabytes;
+  return {
+    name: 'disk use',
+    state: over ? 'warning' : 'ok',
+    detail,
+    mend: over
+      ? 'raise the quota under "disk" in mission.config.json, or end runs that are not needed'
+      : null,
   };
 }

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
 import { type AskView, askView, type DecideAskBody } from '../../contract/asks.ts';
 import type { CommandContext } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
@@ -12,9 +13,15 @@ export function addAskCommands(program: Command, run: Run): void {
     .description('let an action happen, or answer a question')
     .argument('<ask>')
     .argument('[answer]', 'what the agent reads; a question needs one')
+    .option('--input <json>', "let it happen with these arguments instead of the agent's", readInput)
     .option('--dry-run', 'show the ask and what would be decided, and decide nothing')
-    .action((given: string, answer: string | undefined, _options: unknown, command: Command) =>
-      run(command, (context) => decide(context, given, (ask) => approvalOf(ask, answer))),
+    .action((given: string, answer: string | undefined, { input }: ApproveOptions, command: Command) =>
+      run(command, (context) =>
+        decide(context, given, (ask) => ({
+          ...approvalOf(ask, answer),
+          ...(input === undefined ? {} : { input }),
+        })),
+      ),
     );
   program
     .command('deny')
@@ -25,6 +32,20 @@ export function addAskCommands(program: Command, run: Run): void {
     .action((given: string, reason: string | undefined, _options: unknown, command: Command) =>
       run(command, (context) => decide(context, given, () => ({ decision: 'deny', answer: reason ?? '' }))),
     );
+}
+
+interface ApproveOptions {
+  input?: Record<string, unknown>;
+}
+
+function readInput(text: string): Record<string, unknown> {
+  try {
+    const parsed = z.record(z.string(), z.unknown()).safeParse(JSON.parse(text));
+    if (parsed.success) return parsed.data;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new InvalidArgumentError('It must be a JSON object, such as \'{"command":"npm test"}\'.');
 }
 
 /** A question is answered, anything else approved. */

@@ -43,6 +43,14 @@ export function addChangeCommands(program: Command, run: Run): void {
       run(command, (context) => sendBack(context, given, comments)),
     );
   change
+    .command('push')
+    .description('push the branch of a change to its forge, once that is approved')
+    .argument('<change>')
+    .option('--dry-run', 'say what would be pushed, and push nothing')
+    .action((given: string, _options: unknown, command: Command) =>
+      run(command, (context) => move(context, given, 'push')),
+    );
+  change
     .command('revert')
     .description('take a merged change out of its branch again')
     .argument('<change>')
@@ -100,12 +108,17 @@ async function show(
   return exitStatus.ok;
 }
 
-async function move(context: CommandContext, given: string, verb: 'merge' | 'revert'): Promise<ExitStatus> {
+async function move(
+  context: CommandContext,
+  given: string,
+  verb: 'merge' | 'revert' | 'push',
+): Promise<ExitStatus> {
   const { client, terminal, dryRun, signal } = context;
   const id = await resolveId(client, 'change', given);
   if (dryRun) {
     const change = await client.get(`/changes/${id}`, changeView, signal);
-    const where = `${verb === 'merge' ? 'onto' : 'on'} ${printableLine(change.targetBranch)}`;
+    const target = printableLine(change.targetBranch);
+    const where = { merge: `onto ${target}`, revert: `on ${target}`, push: `as mission/${id}` }[verb];
     terminal.err(`would ${verb} ${id} (${change.commit}) ${where}\n`);
     return exitStatus.ok;
   }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { type RunView, runView } from '../../contract/runs.ts';
 import { type CreateTaskBody, createdTask } from '../../contract/tasks.ts';
+import { readAttachments, sendAttachments } from '../attach.ts';
 import type { CommandContext } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
 import type { Run } from '../program.ts';
@@ -19,6 +20,7 @@ interface RunOptions {
   title?: string;
   check: string[];
   setup: string[];
+  attach: string[];
   agent?: string;
   model?: string;
   usd?: number;
@@ -38,6 +40,7 @@ export function addRunCommands(program: Command, run: Run): void {
     .option('--title <words>', 'a name for lists; made from the task otherwise')
     .option('--check <command>', 'must pass on the change; may be repeated; discovered otherwise', gather, [])
     .option('--setup <command>', 'prepares dependencies; may be repeated; discovered otherwise', gather, [])
+    .option('--attach <file>', 'a file that the agent gets with the task; may be repeated', gather, [])
     .option('--agent <name>', 'who does it')
     .option('--model <name>', 'such as anthropic/claude-sonnet-4-5')
     .option('--usd <number>', 'the most it may cost, in dollars', positive)
@@ -82,11 +85,18 @@ async function startTask(context: CommandContext, task: string, options: RunOpti
   const { client, terminal, json, dryRun, signal } = context;
   const instructions = task === '-' ? await text(process.stdin) : task;
   const body = taskBody(instructions, options, process.cwd());
+  const files = await readAttachments(options.attach, process.cwd());
   if (dryRun) {
     terminal.out(`${JSON.stringify(body, null, json ? 0 : 2)}\n`);
     return exitStatus.ok;
   }
-  const created = await client.post('/tasks', body, createdTask, signal);
+  const attachments = await sendAttachments(client, files, signal);
+  const created = await client.post(
+    '/tasks',
+    { ...body, ...(attachments.length === 0 ? {} : { attachments }) },
+    createdTask,
+    signal,
+  );
   if (options.detach) {
     terminal.out(`${json ? JSON.stringify(created) : created.run.id}\n`);
     if (!json) terminal.err(`Watch it with: mission watch ${created.run.id}\n`);
@@ -96,7 +106,11 @@ async function startTask(context: CommandContext, task: string, options: RunOpti
 }
 
 /** @param folder what a relative path starts from */
-export function taskBody(instructions: string, options: RunOptions, folder: string): CreateTaskBody {
+export function taskBody(
+  instructions: string,
+  options: Omit<RunOptions, 'attach' | 'service'>,
+  folder: string,
+): CreateTaskBody {
   const { repo, branch, folder: part, title, check, setup, agent, model, usd, tokens } = options;
   if (instructions.trim() === '')
     throw new CommandError(exitStatus.usage, 'The task is empty; say what is wanted.');

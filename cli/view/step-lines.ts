@@ -85,7 +85,12 @@ export function checkClosing(step: CheckStep, style: Style): string[] {
     return [colors.red(`    ✗ ${reason}`)];
   }
   const exit = result.exitCode === null ? '' : `exit ${result.exitCode}`;
-  const words = [result.outcome.replaceAll('_', ' '), exit, duration(result.durationMs)]
+  const missing = result.exitCode === 127 ? 'a command was not found' : '';
+  const before =
+    step.intent.where === 'base' && result.outcome !== 'passed'
+      ? 'red before any change; the work goes on'
+      : '';
+  const words = [result.outcome.replaceAll('_', ' '), exit, missing, duration(result.durationMs), before]
     .filter(Boolean)
     .join(' · ');
   if (result.outcome === 'passed') return [`    ${colors.green(`✓ ${words}`)}`];

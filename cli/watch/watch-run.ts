@@ -110,7 +110,10 @@ class Watch implements AsyncDisposable {
     }
     this.#tellWait(run);
     const open = await this.#context.client.list('/asks?status=open', askView, this.#signal);
-    await this.#desk.hold(open.filter((ask) => ask.runId === this.#runId));
+    const own = open.filter((ask) => ask.runId === this.#runId);
+    // An ask may be younger than the steps that were read; its question is in its step.
+    if (own.length > 0) await this.look({ run: false });
+    await this.#desk.hold(own);
   }
 
   /** Each wait is told once; an ask is told by the desk, with the lines that answer it. */

@@ -1,3 +1,4 @@
+import type { ServiceName } from '../computers/workspaces/services.ts';
 import type { Queryable } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import type { RunOrigin } from '../domain/runs/runs.ts';
@@ -21,6 +22,7 @@ export interface Assignment {
   instructions: string;
   checks: string[] | null;
   setup: string[] | null;
+  services: ServiceName[] | null;
   createdBy: string;
   agent: string;
   prompt: string;
@@ -31,7 +33,7 @@ export interface Assignment {
 export async function readAssignment(database: Queryable, runId: string): Promise<Assignment> {
   return database.one<Assignment>(
     sql`SELECT runs.id AS "runId", runs.task_id AS "taskId", runs.change_id AS "changeId", runs.origin, runs.model,
-          projects.location, tasks.branch, tasks.folder, tasks.title, tasks.instructions, tasks.checks, tasks.setup,
+          projects.location, tasks.branch, tasks.folder, tasks.title, tasks.instructions, tasks.checks, tasks.setup, tasks.services,
           tasks.created_by AS "createdBy", agents.name AS agent,
           agents.fallback_models AS "fallbackModels", agents.prompt, agents.playbook, agents.policy
         FROM runs JOIN tasks ON tasks.id = runs.task_id JOIN projects ON projects.id = tasks.project_id

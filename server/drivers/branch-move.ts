@@ -114,6 +114,9 @@ export class BranchMove {
     );
     const step = known ?? (await journal.record({ kind: 'phase', name: phase, intent: { phase } }));
     this.date = new Date(step.startedAt);
+    // A check that was cut off may be of a branch that has moved since: what is needed now runs anew.
+    const cut = journal.steps.find(({ kind, status }) => kind === 'check' && status === 'intended');
+    if (cut !== undefined) await journal.complete(cut.seq, { status: 'in_doubt' });
   }
 
   /** The branch as it is now, in the control plane's copy. */

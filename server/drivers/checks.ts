@@ -104,6 +104,7 @@ export class CheckRunner {
     return this.#context.journal.steps.findLast(
       (step): step is CheckStep =>
         step.kind === 'check' &&
+        step.status !== 'in_doubt' &&
         step.seq > since &&
         step.intent.command === intent.command &&
         step.intent.commit === intent.commit &&

@@ -1,6 +1,7 @@
 import type { LiveText } from '../../contract/system.ts';
 import type { Clock } from '../clock.ts';
 import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
+import type { ForgeSettings } from '../computers/workspaces/forges.ts';
 import type { Git } from '../computers/workspaces/git.ts';
 import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
 import type { Repositories } from '../computers/workspaces/repositories.ts';
@@ -52,6 +53,8 @@ export interface DriverSettings {
   redRounds: number;
   /** Who answers what the agents ask. */
   owner: string;
+  /** Where changes are pushed, and with what tokens. */
+  forges: ForgeSettings;
   /** The commits' author. */
   identity: Signature;
 }

@@ -9,6 +9,7 @@ import { inFolder } from '../domain/checks/check-folders.ts';
 import { AppError } from '../errors.ts';
 import type { DriveContext } from '../runs/worker.ts';
 import type { Assignment } from './assignment.ts';
+import { openAttachments, type TaskAttachments } from './attachments.ts';
 import { CheckRunner, planSetup } from './checks.ts';
 import type { DriverParts } from './parts.ts';
 import { findCheckCommands, findSetupCommands, openCommitFiles, requireFolder } from './project-parts.ts';
@@ -32,6 +33,7 @@ export interface PreparedRun {
   preparation: Preparation;
   setup: PreparedSetup | null;
   runner: CheckRunner;
+  attachments: TaskAttachments;
 }
 
 /** Fetches the source, finds checks and set-up and pins them, prepares dependencies, runs the checks on the base. */
@@ -54,7 +56,7 @@ export async function prepareRun(
     boundary();
     await runner.check({ command, commit: preparation.commit, where: 'base' }, setup, 0);
   }
-  return { preparation, setup, runner };
+  return { preparation, setup, runner, attachments: await openAttachments(parts, assignment.taskId) };
 }
 
 /** The run's workspace: the one that it has, or a fresh clone where none was ever finished. */
@@ -67,7 +69,11 @@ export async function openWorkspace(
   const { workspaces } = parts.computer;
   const { run, signal, journal } = context;
   const { repository, commit } = prepared.preparation;
-  const request = { repository, ...(prepared.setup === null ? {} : { setup: prepared.setup }) };
+  const request = {
+    repository,
+    attachments: prepared.attachments.mounts,
+    ...(prepared.setup === null ? {} : { setup: prepared.setup }),
+  };
   const token = String(run.token);
   try {
     return await workspaces.open(run.runId, token, request, signal);

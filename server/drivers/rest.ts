@@ -5,6 +5,7 @@ import { settle } from '../domain/budgets/budgets.ts';
 import { setTaskStatus } from '../domain/tasks/tasks.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { DriveResult } from '../runs/worker.ts';
+import { isDiskFull } from './disk-room.ts';
 import type { DriverParts } from './parts.ts';
 
 const pauseReminderMs = 24 * 3_600_000;
@@ -85,5 +86,5 @@ const expected: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 export function isExpectedFailure(error: unknown): error is AppError {
-  return error instanceof AppError && expected.has(error.code);
+  return error instanceof AppError && expected.has(error.code) && !isDiskFull(error);
 }

@@ -171,6 +171,7 @@ class TaskRun {
       if (objection !== null) return this.#sendBack(objection);
     }
     const evidence = await this.#gather(prepared, commit, since);
+    if (await this.#wasTold()) return null;
     const { verdict } = evidence;
     if (verdict.verdict === 'red') return this.#sendBack(verdict.guidance);
     if (verdict.verdict === 'passed') return this.#offer(prepared, delivery, evidence);
@@ -195,6 +196,13 @@ class TaskRun {
       actionHash: createHash('sha256').update(JSON.stringify(evidence.receipt)).digest('hex'),
     });
     return null;
+  }
+
+  /** Whether a person said something while the checks ran: the agent reads it before its change is offered. */
+  async #wasTold(): Promise<boolean> {
+    const before = this.#record.steps.length;
+    await this.#record.readGuidance();
+    return this.#record.steps.length > before;
   }
 
   #gather(prepared: PreparedRun, commit: string, since: number): Promise<Evidence> {
@@ -295,6 +303,8 @@ class TaskRun {
       checks,
       setup: setupCommands,
       repositoryTexts,
+      attachments: prepared.attachments.files,
+      images: prepared.attachments.images,
       playbook,
     };
     return {

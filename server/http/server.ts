@@ -18,6 +18,7 @@ import { authenticate, refuseForeignHost } from './authentication.ts';
 import { servePage } from './page.ts';
 import { answerProblem } from './problems.ts';
 import { askRoutes } from './routes/asks.ts';
+import { attachmentRoutes } from './routes/attachments.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { eventRoutes } from './routes/events.ts';
 import { haltRoutes } from './routes/halt.ts';
@@ -99,6 +100,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       });
       sessionRoutes(routes, parts);
       taskRoutes(routes, parts);
+      attachmentRoutes(routes, parts);
       runRoutes(routes, parts);
       askRoutes(routes, parts);
       changeRoutes(routes, parts);

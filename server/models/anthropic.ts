@@ -22,8 +22,18 @@ export function openAnthropic(settings: ProviderSettings): (modelId: string) => 
     model: provider.languageModel(modelId),
     trackUsage: trackAnthropicUsage,
     markCacheable,
-    ...(options && { options: { anthropic: options } }),
+    ...(options && { options: { anthropic: options }, addedOutputTokens: thinkingTokens(options) }),
   });
+}
+
+const thinking = z.object({
+  thinking: z.object({ type: z.literal('enabled'), budgetTokens: z.number().int().default(1_024) }),
+});
+
+/** The library adds the thinking budget to the limit of the answer. */
+function thinkingTokens(options: ProviderSettings['options']): number {
+  const parsed = thinking.safeParse(options);
+  return parsed.success ? parsed.data.thinking.budgetTokens : 0;
 }
 
 const cached: { providerOptions: SharedV4ProviderOptions } = {

@@ -58,7 +58,7 @@ function classOf(failure: Failure, saysWhenToRetry: boolean): ErrorClass {
   if (status === 402 || type === 'billing_error' || (refused && noCredit.test(message))) return 'no_credit';
   if (status === 413 || type === 'request_too_large') return 'context_overflow';
   if (status === 400 && contextOverflow.test(message)) return 'context_overflow';
-  if (status === 401 || status === 403) return 'authentication';
+  if (status === 401 || status === 403 || status === 407) return 'authentication';
   if (status === 400 && wrongKey.test(message)) return 'authentication';
   if (type === 'authentication_error' || type === 'permission_error') return 'authentication';
   if (type === 'not_found_error' || (status === 404 && /model/i.test(message))) return 'unknown_model';
@@ -97,17 +97,23 @@ const statusOfType: ReadonlyMap<string, number> = new Map([
 
 function classOfConnection(code: string | undefined, message: string): ErrorClass {
   // The proxy wants a name and a password: trying again does not help.
-  if (proxyRefusal.exec(message)?.[1] === '407') return 'authentication';
+  if (refusalByProxy(message) === '407') return 'authentication';
   return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' ? 'timeout' : 'network';
 }
 
 /** What the library for proxies says where the proxy does not connect. */
-const proxyRefusal = /Proxy response \((\d+)\)/;
+const proxyRefusal = /Proxy response \((\d+)\)|proxy authentication required/i;
+
+function refusalByProxy(message: string): string | undefined {
+  const found = proxyRefusal.exec(message);
+  return found === null ? undefined : (found[1] ?? '407');
+}
+
 const untrusted =
   /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|CERT_\w+|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
 function describe({ status, type, message, code }: Failure): string {
-  const refusal = proxyRefusal.exec(message)?.[1];
+  const refusal = status === 407 ? '407' : refusalByProxy(message);
   if (refusal !== undefined) {
     return `The proxy refused the connection with status ${refusal}: look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or ask who runs the proxy.`;
   }

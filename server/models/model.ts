@@ -8,8 +8,14 @@ export interface ToolDefinition {
   inputSchema: Record<string, unknown>;
 }
 
+export interface Image {
+  /** `image/png`, `image/jpeg`, `image/gif` or `image/webp`. */
+  mediaType: string;
+  base64: string;
+}
+
 export type Message =
-  | { role: 'user'; text: string }
+  | { role: 'user'; text: string; images?: readonly Image[] }
   | {
       role: 'assistant';
       text: string;
@@ -72,6 +78,8 @@ export interface ModelDescription {
   recording: boolean;
   contextTokens: number;
   maxOutputTokens: number;
+  /** Takes images; where not, they are left out of its requests. */
+  images?: boolean;
   price: Price;
 }
 
@@ -91,10 +99,28 @@ export interface Models {
 /** What a provider adds of its own: roles, and its instructions for tools (several hundred tokens at Anthropic). */
 const addedByProvider = 1_000;
 
+/** More than any provider counts for one image, which it scales down first (the highest known is below 5,000). */
+const highestImageTokens = 10_000;
+
+export function withoutImages(messages: readonly Message[]): Message[] {
+  return messages.map((message) =>
+    message.role === 'user' ? { role: 'user', text: message.text } : message,
+  );
+}
+
 /** The highest this request can use: input is bounded by its bytes, since a token has at least one. */
 export function highestUsage(request: ModelRequest): Usage {
-  const bytes = Buffer.byteLength(JSON.stringify([request.system, request.messages, request.tools]));
-  return { input: bytes + addedByProvider, cachedInput: 0, output: request.maxOutputTokens };
+  const images = request.messages.flatMap((message) =>
+    message.role === 'user' ? (message.images ?? []) : [],
+  );
+  const bytes = Buffer.byteLength(
+    JSON.stringify([request.system, withoutImages(request.messages), request.tools]),
+  );
+  return {
+    input: bytes + addedByProvider + images.length * highestImageTokens,
+    cachedInput: 0,
+    output: request.maxOutputTokens,
+  };
 }
 
 /** The highest price of a usage of which it is not known yet what the cache takes or gives. */

@@ -47,7 +47,7 @@ function registryOf(...connections: Connection[]): ModelRegistry {
 }
 
 test('describes a recording as a recording, with a price that makes budgets move', async () => {
-  expect(await open().describe('recorded/sample')).toEqual({
+  expect(await open().describe('recorded/sample')).toMatchObject({
     model: 'recorded/sample',
     recording: true,
     contextTokens: 200_000,
@@ -123,4 +123,43 @@ test('a price table of one’s own takes the place of ours, or says what is wron
   await writeFile(file, JSON.stringify({ asOf: '2026-01-01', models: { 'anthropic/mine': { input: -1 } } }));
   expect(() => readPriceTable(file)).toThrow(/prices\.json is not valid[\s\S]*anthropic\/mine/);
   expect(() => readPriceTable(join(folder, 'none.json'))).toThrow(/none\.json cannot be read/);
+});
+
+test('a server that repeats the key in its refusal does not bring it into a message', async () => {
+  const apiKey = 'sk-very-secret-key';
+  const send: typeof fetch = async (_input, init) => {
+    const key = new Headers(init?.headers).get('x-api-key');
+    return Response.json(
+      { error: { type: 'authentication_error', message: `bad key ${key}` } },
+      { status: 401 },
+    );
+  };
+  const models = open({ registry: registryOf({ ...anthropic, apiKey }), fetch: send });
+  const request = {
+    model: 'anthropic/claude-sonnet-4-5',
+    system: '',
+    messages: [],
+    tools: [],
+    maxOutputTokens: 100,
+  };
+  const call = models.call(request, { signal: new AbortController().signal, onText: () => undefined });
+  const error: unknown = await call.catch((reason: unknown) => reason);
+  expect(error).toMatchObject({
+    class: 'authentication',
+    message: 'bad key [key] (401 authentication_error)',
+  });
+  expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain(apiKey);
+});
+
+test('a price that a person gave takes the place of the list’s, and leaves the limits', async () => {
+  const registry: ModelRegistry = {
+    connections: async () => [anthropic],
+    prices: async () => ({
+      'anthropic/claude-opus-5': { input: 7, cachedInput: 1, output: 9, asOf: '2026-11-01' },
+    }),
+  };
+  const table = await open({ registry: registryOf(anthropic) }).describe('anthropic/claude-opus-5');
+  const said = await open({ registry }).describe('anthropic/claude-opus-5');
+  expect(said.price).toEqual({ input: 7e6, cachedInput: 1e6, cacheWrite: 8.75e6, output: 9e6 });
+  expect(said.contextTokens).toBe(table.contextTokens);
 });

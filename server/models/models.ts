@@ -40,13 +40,16 @@ export function openModels(settings: ModelsSettings): ModelCatalogue {
   const replay = replayFetch(openResponder((name) => recordings.read(name)));
   const listAtProvider = openModelLists({ fetch: send, log, now: () => performance.now() });
 
-  async function open(model: string): Promise<ProviderModel> {
+  async function open(model: string): Promise<{ opened: ProviderModel; apiKey: string | null }> {
     const [provider, name] = splitName(model);
-    if (provider === 'recorded')
-      return openProviderModel(replayed, name, { fetch: replay, options: undefined });
+    if (provider === 'recorded') {
+      const opened = await openProviderModel(replayed, name, { fetch: replay, options: undefined });
+      return { opened, apiKey: null };
+    }
     const connection = await connect(model);
     const { options } = findListed(await readPrices(), model) ?? {};
-    return openProviderModel(connection, name, { fetch: send, options });
+    const opened = await openProviderModel(connection, name, { fetch: send, options });
+    return { opened, apiKey: connection.apiKey };
   }
 
   /** @throws AppError where the model's provider cannot be called, saying why and what to do */
@@ -106,7 +109,7 @@ export function openModels(settings: ModelsSettings): ModelCatalogue {
     describe,
     list,
     async call(request, options) {
-      const opened = await open(request.model);
+      const { opened, apiKey } = await open(request.model);
       crashPoints?.reach('model:before');
       const started = performance.now();
       const finish = (outcome: Record<string, unknown>) =>
@@ -121,11 +124,20 @@ export function openModels(settings: ModelsSettings): ModelCatalogue {
         finish({ usage: answer.usage });
         return answer;
       } catch (error) {
-        if (error instanceof ModelError) finish({ error: error.class, message: error.message });
-        throw error;
+        if (!(error instanceof ModelError)) throw error;
+        const told = withoutKey(error, apiKey);
+        finish({ error: told.class, message: told.message });
+        throw told;
       }
     },
   };
+}
+
+/** A server may repeat in its refusal what it was sent. */
+function withoutKey(error: ModelError, apiKey: string | null): ModelError {
+  if (apiKey === null || apiKey === '' || !error.message.includes(apiKey)) return error;
+  const { retryAfterMs, usage } = error;
+  return new ModelError(error.class, error.message.replaceAll(apiKey, '[key]'), { retryAfterMs, usage });
 }
 
 /** Recordings speak Anthropic's protocol, in this process. */
@@ -144,8 +156,13 @@ function splitName(model: string): [provider: string, name: string] {
 
 /** What a price that a person gave leaves as it was. */
 function limitsOf(listed: ListedModel | undefined) {
-  const { contextTokens = 200_000, maxOutputTokens = 32_000, options } = listed ?? {};
-  return { contextTokens, maxOutputTokens, ...(options !== undefined && { options }) };
+  const { contextTokens = 200_000, maxOutputTokens = 32_000, options, images } = listed ?? {};
+  return {
+    contextTokens,
+    maxOutputTokens,
+    ...(options !== undefined && { options }),
+    ...(images !== undefined && { images }),
+  };
 }
 
 function howToConnect(provider: string): string {
@@ -158,11 +175,21 @@ function howToConnect(provider: string): string {
 }
 
 function measures(
-  { contextTokens, maxOutputTokens }: { contextTokens: number; maxOutputTokens: number },
+  {
+    contextTokens,
+    maxOutputTokens,
+    images,
+  }: { contextTokens: number; maxOutputTokens: number; images?: boolean | undefined },
   price: Parameters<typeof priceFrom>[0],
   kind?: string,
 ) {
-  return { contextTokens, maxOutputTokens, price: priceFrom(price, kind) };
+  // Of models behind other protocols it is not known, so that somebody has to say it.
+  return {
+    contextTokens,
+    maxOutputTokens,
+    images: images ?? kind !== 'openai-compatible',
+    price: priceFrom(price, kind),
+  };
 }
 
 function unpriced(model: string): AppError {

@@ -10,6 +10,8 @@ export const listedModel = listedPrice.extend({
   long: listedPrice.extend({ above: z.number().int().positive() }).optional(),
   contextTokens: z.number().int().positive().default(200_000),
   maxOutputTokens: z.number().int().positive().default(32_000),
+  /** Takes images; by default all do but those of OpenAI-compatible providers. */
+  images: z.boolean().optional(),
   /** The day the price was looked up. */
   asOf: z.iso.date().optional(),
   /** Given to the provider with every call, such as `{"thinking":{"type":"adaptive"}}`. */

@@ -7,7 +7,7 @@ import type {
   LanguageModelV4ToolResultPart,
 } from '@ai-sdk/provider';
 import { restoreParts } from './answer-state.ts';
-import type { Message, ModelRequest, ToolDefinition } from './model.ts';
+import type { Image, Message, ModelRequest, ToolDefinition } from './model.ts';
 
 type AssistantMessage = Extract<Message, { role: 'assistant' }>;
 type ToolMessage = Extract<Message, { role: 'tool' }>;
@@ -32,7 +32,10 @@ export function buildPrompt(
       prompt.push(...closeUserTurn(turn), convertAnswer(message, request.model));
       turn = openUserTurn(message.toolCalls);
     } else if (message.role === 'tool') takeResults(turn, message);
-    else if (!isBlank(message.text)) turn.texts.push(message.text);
+    else {
+      if (!isBlank(message.text)) turn.texts.push(message.text);
+      turn.images.push(...(message.images ?? []));
+    }
   }
   prompt.push(...closeUserTurn(turn));
   return prompt;
@@ -52,10 +55,11 @@ interface UserTurn {
   owed: Map<string, string>;
   results: LanguageModelV4ToolResultPart[];
   texts: string[];
+  images: Image[];
 }
 
 function openUserTurn(calls: AssistantMessage['toolCalls']): UserTurn {
-  return { owed: new Map(calls.map((call) => [call.id, call.name])), results: [], texts: [] };
+  return { owed: new Map(calls.map((call) => [call.id, call.name])), results: [], texts: [], images: [] };
 }
 
 function takeResults(turn: UserTurn, message: ToolMessage): void {
@@ -74,7 +78,15 @@ function closeUserTurn(turn: UserTurn): LanguageModelV4Message[] {
   const messages: LanguageModelV4Message[] = [];
   if (results.length > 0) messages.push({ role: 'tool', content: results });
   if (texts.length > 0) {
-    messages.push({ role: 'user', content: texts.map((text) => ({ type: 'text', text })) });
+    const images = turn.images.map(({ mediaType, base64 }) => ({
+      type: 'file' as const,
+      mediaType,
+      data: { type: 'data' as const, data: base64 },
+    }));
+    messages.push({
+      role: 'user',
+      content: [...images, ...texts.map((text) => ({ type: 'text' as const, text }))],
+    });
   }
   return messages;
 }

@@ -21,6 +21,8 @@ export interface ProviderModel {
   options?: SharedV4ProviderOptions;
   /** Says which parts of a prompt the provider is to keep in its cache. */
   markCacheable?(prompt: Prompt): Prompt;
+  /** Tokens that the library lets the model write on top of what it is told, so that they are told less. */
+  addedOutputTokens?: number;
   /** How long the provider may say nothing, where it stays silent for longer than most, in milliseconds. */
   quietMs?: number;
 }
@@ -74,7 +76,7 @@ export async function callProvider(
       provider.model.doStream({
         ...(provider.markCacheable?.(prompt) ?? prompt),
         ...(provider.options && { providerOptions: provider.options }),
-        maxOutputTokens: request.maxOutputTokens,
+        maxOutputTokens: answerTokens(provider, request),
         abortSignal: watch.signal,
         // Raw events show life while the model says nothing, and usage before the end.
         includeRawChunks: true,
@@ -88,7 +90,9 @@ export async function callProvider(
       if (part.type === 'raw') usage.see(part.rawValue);
       else takePart(answer, part, options.onText);
     }
-    return finishAnswer(answer, request);
+    const finished = finishAnswer(answer, request);
+    await readToEnd(reader);
+    return finished;
   } catch (error) {
     throw watch.signal.aborted ? watch.verdict(usage.soFar()) : asModelError(error, usage.soFar());
   } finally {
@@ -96,6 +100,32 @@ export async function callProvider(
     watch.close();
     await Promise.allSettled([reader?.cancel()]);
   }
+}
+
+const leastAnswerTokens = 1_000;
+
+/** @throws ModelError where thinking would leave no room for an answer within what is reserved */
+function answerTokens({ addedOutputTokens = 0 }: ProviderModel, { maxOutputTokens }: ModelRequest): number {
+  const left = maxOutputTokens - addedOutputTokens;
+  if (addedOutputTokens === 0 || left >= leastAnswerTokens) return left;
+  throw new ModelError(
+    'invalid_request',
+    `The thinking budget of ${addedOutputTokens} tokens leaves no room for an answer: a call may write ${maxOutputTokens} tokens in all. Lower it under "models" in mission.config.json.`,
+  );
+}
+
+const restMs = 250;
+
+/** A connection whose answer was read to its end can be used again; one that stays open is not waited for. */
+async function readToEnd(reader: ReadableStreamDefaultReader<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, restMs);
+  const end = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  // The answer is whole: what breaks after it does not matter.
+  await Promise.race([Promise.allSettled([end]), late]);
+  clearTimeout(timer);
 }
 
 /** Ends a call by the caller's signal or by either limit; `race` settles then, however the provider behaves. */

@@ -268,3 +268,26 @@ test('a model on one’s own machine needs no key, and none is made up', async (
   });
   expect(server.requests[0]?.headers.authorization).toBeUndefined();
 });
+
+test('thinking is part of what is reserved, not on top of it', async () => {
+  await using server = await startWireServer(anthropicProtocol, () => anthropicProtocol.answer(said));
+  const connection = {
+    name: 'p',
+    kind: 'anthropic' as const,
+    baseURL: server.baseURL,
+    apiKey: wireKey,
+    problem: null,
+  };
+  const think = (budgetTokens: number) =>
+    openProviderModel(connection, 'claude-sonnet-4-5', {
+      fetch,
+      options: { thinking: { type: 'enabled', budgetTokens } },
+    });
+  const options = { signal: new AbortController().signal, onText: () => undefined, limits };
+  const asked = { ...request, maxOutputTokens: 8_000 };
+  await callProvider(await think(4_000), asked, options);
+  expect(server.requests[0]?.body).toMatchObject({ max_tokens: 8_000, thinking: { budget_tokens: 4_000 } });
+  const refused = callProvider(await think(7_900), asked, options);
+  await expect(refused).rejects.toMatchObject({ class: 'invalid_request' });
+  expect(server.requests).toHaveLength(1);
+});

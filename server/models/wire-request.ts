@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 const block = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('image'), source: z.object({ media_type: z.string(), data: z.base64() }) }),
   z.object({
     type: z.literal('tool_use'),
     id: z.string(),
@@ -87,6 +88,7 @@ export function textOf(blocks: WireBlock[]): string {
 
 function textsOf(part: WireBlock): string[] {
   if (part.type === 'text') return [part.text];
+  if (part.type === 'image') return [];
   if (part.type === 'tool_use') return [part.name, ...stringsIn(part.input)];
   if (typeof part.content === 'string') return [part.content];
   return (part.content ?? []).map(({ text }) => text);

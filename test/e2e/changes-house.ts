@@ -4,20 +4,19 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { changeView } from '../../contract/changes.ts';
 import { runView } from '../../contract/runs.ts';
-import { connectionFile, haltView, statusView } from '../../contract/system.ts';
+import { connectionFile } from '../../contract/system.ts';
 import { createTestDatabase, type TestDatabase } from '../../server/database/test-database.ts';
 import { Refused } from '../api-client.ts';
 import { git, makeSmallRepository } from '../small-repository.ts';
 import { makeHome, type ServerProcess, type TestHome } from '../start-app.ts';
 
 export const moving = z.object({ change: changeView, run: runView });
-export { changeView, haltView, runView, statusView };
 
 /** A server with a database, recordings and repositories of one test file's own. */
 export interface House extends AsyncDisposable {
   readonly home: TestHome;
   readonly store: TestDatabase;
-  /** The newest server process that `start` made. */
+  /** Starts a server process on them. */
   start(options?: { roles?: string; env?: Record<string, string> }): Promise<ServerProcess>;
   /** Any request of the API. @throws Refused */
   request<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T>;
@@ -31,6 +30,8 @@ export interface RecordOptions {
   /** What the answer after the command must find in its result. */
   contains?: string[];
   misbehave?: unknown[];
+  /** What the conversation must begin with. */
+  first?: string[];
 }
 
 /** @param config of `mission.config.json` */
@@ -85,7 +86,7 @@ export const readMain = (repository: string, path: string): Promise<string> =>
 function recordingOf(
   name: string,
   command: string,
-  { contains = [], misbehave = [] }: RecordOptions,
+  { contains = [], misbehave = [], first = [] }: RecordOptions,
 ): string {
   const finish = {
     name: 'finish_phase',
@@ -98,7 +99,7 @@ function recordingOf(
   const answers = [[finish], [finish], [finish], work, [finish], [finish], [finish]];
   const turns = answers.map((toolCalls, turn) => ({
     turn,
-    expect: turn === 4 ? { contains } : {},
+    expect: { contains: turn === 4 ? contains : turn === 0 ? first : [] },
     answer: { text: '', toolCalls },
     ...(turn === 3 ? { misbehave } : {}),
   }));

@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { haltView } from '../../contract/system.ts';
 import { git } from '../small-repository.ts';
-import { type House, haltView, moving, openHouse, readMain } from './changes-house.ts';
+import { type House, moving, openHouse, readMain } from './changes-house.ts';
 
 let house: House;
 
@@ -32,12 +33,12 @@ async function deliver(repository: string, tasks: { name: string; command: strin
   );
 }
 
-/** A commit of somebody's own that changes a.txt; no branch moves. */
-async function commitOn(repository: string, parent: string, content: string) {
+/** A commit of somebody's own that writes a file; no branch moves. */
+async function commitOn(repository: string, parent: string, path: string, content: string) {
   await writeFile(join(repository, 'content'), content);
   const blob = await git(repository, 'hash-object', '-w', 'content');
   await git(repository, 'read-tree', parent);
-  await git(repository, 'update-index', '--cacheinfo', `100644,${blob},a.txt`);
+  await git(repository, 'update-index', '--add', '--cacheinfo', `100644,${blob},${path}`);
   return git(repository, 'commit-tree', '-p', parent, '-m', 'meanwhile', await git(repository, 'write-tree'));
 }
 
@@ -72,7 +73,7 @@ test('merges of one branch go one after the other; what conflicts goes back to i
   if (first === undefined || second === undefined) throw new Error('two tasks were given');
 
   // Nothing moves while everything is stopped, so the first is paused before it can begin.
-  await house.request('POST', '/halt', haltView, {});
+  await house.request('POST', '/halt', haltView);
   const firstMerge = await merge(first.change.id);
   const secondMerge = await merge(second.change.id);
   await api.control(firstMerge.run.id, 'pause');
@@ -102,7 +103,7 @@ test('merges of one branch go one after the other; what conflicts goes back to i
 
   // Main moves under it once more: its round is used up, so a person is named.
   const quiet = again.baseCommit;
-  await git(repository, 'update-ref', 'refs/heads/main', await commitOn(repository, quiet, 'zoe\n'));
+  await git(repository, 'update-ref', 'refs/heads/main', await commitOn(repository, quiet, 'a.txt', 'zoe\n'));
   const stuck = await api.awaitEnd((await merge(again.id)).run.id);
   expect(stuck.outcome).toContain('Its agent has had it back once for this');
   expect((await api.task(second.task.id)).waiting).toMatchObject({
@@ -161,4 +162,31 @@ test('changes that do not touch are merged one after the other, each with its ch
   for (const id of ids) expect(await api.awaitEnd(id)).toMatchObject({ status: 'succeeded' });
   expect(await readMain(repository, 'e.txt')).toBe('eve');
   expect(await readMain(repository, 'f.txt')).toBe('fay');
+});
+
+test('a merge that was cut off in its checks goes by what its branch is then', async () => {
+  const { api } = house.home;
+  const repository = await house.repository({ 'a.txt': 'one\n' });
+  const [delivered] = await deliver(
+    repository,
+    [{ name: 'gil', command: 'echo gil > g.txt' }],
+    ['sh -c "if grep -q yes slow 2> /dev/null; then sleep 300; fi"'],
+  );
+  if (delivered === undefined) throw new Error('a task was given');
+  const move = async (content: string) => {
+    const tip = await git(repository, 'rev-parse', 'main');
+    await git(repository, 'update-ref', 'refs/heads/main', await commitOn(repository, tip, 'slow', content));
+  };
+  await move('yes\n');
+  const { run } = await merge(delivered.change.id);
+  await api.awaitEvent((event) => event.runid === run.id && event.data['kind'] === 'check');
+  await house.request('POST', '/halt', haltView, { reason: 'the check hangs' });
+  await api.awaitEvent((event) => event.type === 'run.paused' && event.runid === run.id);
+  await move('no\n');
+  await house.request('DELETE', '/halt', haltView);
+  expect(await api.awaitEnd(run.id)).toMatchObject({ status: 'succeeded' });
+  expect(await readMain(repository, 'g.txt')).toBe('gil');
+  expect(await readMain(repository, 'slow')).toBe('no');
+  const checks = (await api.steps(run.id)).filter(({ kind }) => kind === 'check');
+  expect(checks.map(({ status }) => status)).toEqual(['in_doubt', 'done']);
 });

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { changeView } from '../../contract/changes.ts';
 import { git } from '../small-repository.ts';
-import { changeView, type House, moving, openHouse, readMain } from './changes-house.ts';
+import { type House, moving, openHouse, readMain } from './changes-house.ts';
 
 let house: House;
 let folder: string;

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { changeView, type House, moving, openHouse, readMain } from './changes-house.ts';
+import { changeView } from '../../contract/changes.ts';
+import { type House, moving, openHouse, readMain } from './changes-house.ts';
 
 const checks = ['ls'];
+const addLine = 'echo "line $(wc -l < a.txt)" >> a.txt';
 let house: House;
 
 beforeAll(async () => {
@@ -14,7 +16,7 @@ afterAll(() => house[Symbol.asyncDispose]());
 async function deliver(name: string) {
   const { api } = house.home;
   const repository = await house.repository({ 'a.txt': 'one\n' });
-  const model = await house.record(name, 'echo "line $(wc -l < a.txt)" >> a.txt');
+  const model = await house.record(name, addLine);
   const { task, run } = await api.createTask({ instructions: 'Add a line.', repository, checks, model });
   expect((await api.awaitEnd(run.id)).status).toBe('succeeded');
   const [change] = await api.changes(task.id);
@@ -28,6 +30,14 @@ const sendBack = (id: string, comments: string) =>
 test('a change that is sent back is worked on where it was, under the comments', async () => {
   const { api } = house.home;
   const { repository, task, run, change } = await deliver('again');
+  await house.record('again', addLine, {
+    first: [
+      'Task: Add a line.',
+      'Guidance from owner: Your change',
+      'One more line, please.',
+      'Phase: implement',
+    ],
+  });
   const sent = await sendBack(change.id, 'One more line, please.');
   expect(sent.change.status).toBe('sent_back');
   expect(sent.change.sentBack).toMatchObject({ by: 'owner', comments: 'One more line, please.' });
@@ -60,6 +70,8 @@ test('a change that is sent back is worked on where it was, under the comments',
 test('of two who send the same change back at once one is heard; the same words twice are one', async () => {
   const { api } = house.home;
   const { task, change } = await deliver('twice');
+  const command = 'echo more >> a.txt';
+  await house.record('twice', command, { contains: ['what never comes'] });
   const answers = await Promise.allSettled(
     ['Shorter.', 'Longer.', 'Shorter.', 'Longer.'].map((comments) => sendBack(change.id, comments)),
   );
@@ -69,8 +81,15 @@ test('of two who send the same change back at once one is heard; the same words 
   expect(runs.size).toBe(1);
   expect(answers.filter((answer) => answer.status === 'rejected')).toHaveLength(2);
   const [runId = ''] = runs;
-  await api.awaitEnd(runId);
-  expect(await api.runs(task.id)).toHaveLength(2);
+  // The work on it fails: the change is no dead end, it can be sent back again.
+  expect(await api.awaitEnd(runId)).toMatchObject({ status: 'failed' });
+  expect((await api.task(task.id)).status).toBe('failed');
+  await house.record('twice', command);
+  const again = await Promise.all([sendBack(change.id, 'Shorter.'), sendBack(change.id, 'Shorter.')]);
+  expect(again[0].run.id).toBe(again[1].run.id);
+  expect(await api.awaitEnd(again[0].run.id)).toMatchObject({ status: 'succeeded' });
+  await expect(sendBack(change.id, 'Longer.')).rejects.toThrow('wrong_state');
+  expect(await api.runs(task.id)).toHaveLength(3);
   await expect(house.request('POST', `/changes/${change.id}/merge`, moving, {})).rejects.toThrow(
     'wrong_state',
   );

@@ -8,10 +8,13 @@ import { EventSocket } from './api/event-socket.ts';
 import { PartsProvider } from './api/parts.tsx';
 import { ApiClient, ApiProblem } from './api/request.ts';
 import { ToastProvider } from './components/ui/toasts.tsx';
-import { createAppRouter } from './router.tsx';
+import { createAppRouter, preloadPages } from './router.tsx';
 
 // The content policy forbids making code from text, which Zod would try for speed.
 z.config({ jitless: true });
+
+/** After the first page has what it needs. */
+const preloadAfterMs = 1_500;
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -42,3 +45,4 @@ createRoot(root).render(
     </PartsProvider>
   </StrictMode>,
 );
+addEventListener('load', () => setTimeout(() => void preloadPages(), preloadAfterMs), { once: true });

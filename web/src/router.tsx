@@ -12,6 +12,18 @@ import { Empty } from './components/ui/panel.tsx';
 import { LoginPage } from './pages/login-page.tsx';
 import { SessionGate } from './pages/session-gate.tsx';
 
+const pages = {
+  now: lazyRouteComponent(() => import('./pages/now-page.tsx'), 'NowPage'),
+  asks: lazyRouteComponent(() => import('./pages/asks-page.tsx'), 'AsksPage'),
+  tasks: lazyRouteComponent(() => import('./pages/tasks-page.tsx'), 'TasksPage'),
+  newTask: lazyRouteComponent(() => import('./pages/new-task-page.tsx'), 'NewTaskPage'),
+  task: lazyRouteComponent(() => import('./pages/task-page.tsx'), 'TaskPage'),
+  run: lazyRouteComponent(() => import('./pages/run-page.tsx'), 'RunPage'),
+  changes: lazyRouteComponent(() => import('./pages/changes-page.tsx'), 'ChangesPage'),
+  change: lazyRouteComponent(() => import('./pages/change-page.tsx'), 'ChangePage'),
+  settings: lazyRouteComponent(() => import('./pages/settings-page.tsx'), 'SettingsPage'),
+};
+
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 const login = createRoute({ getParentRoute: () => root, path: '/login', component: LoginPage });
 const inside = createRoute({ getParentRoute: () => root, id: 'inside', component: SessionGate });
@@ -19,58 +31,63 @@ const inside = createRoute({ getParentRoute: () => root, id: 'inside', component
 const now = createRoute({
   getParentRoute: () => inside,
   path: '/',
-  component: lazyRouteComponent(() => import('./pages/now-page.tsx'), 'NowPage'),
+  component: pages.now,
 });
 const asks = createRoute({
   getParentRoute: () => inside,
   path: '/asks',
-  component: lazyRouteComponent(() => import('./pages/asks-page.tsx'), 'AsksPage'),
+  component: pages.asks,
 });
 const ask = createRoute({
   getParentRoute: () => inside,
   path: '/asks/$askId',
-  component: lazyRouteComponent(() => import('./pages/asks-page.tsx'), 'AsksPage'),
+  component: pages.asks,
 });
 const tasks = createRoute({
   getParentRoute: () => inside,
   path: '/tasks',
-  component: lazyRouteComponent(() => import('./pages/tasks-page.tsx'), 'TasksPage'),
+  component: pages.tasks,
 });
 const newTask = createRoute({
   getParentRoute: () => inside,
   path: '/tasks/new',
-  component: lazyRouteComponent(() => import('./pages/new-task-page.tsx'), 'NewTaskPage'),
+  component: pages.newTask,
 });
 const task = createRoute({
   getParentRoute: () => inside,
   path: '/tasks/$taskId',
-  component: lazyRouteComponent(() => import('./pages/task-page.tsx'), 'TaskPage'),
+  component: pages.task,
 });
 const run = createRoute({
   getParentRoute: () => inside,
   path: '/runs/$runId',
-  component: lazyRouteComponent(() => import('./pages/run-page.tsx'), 'RunPage'),
+  component: pages.run,
 });
 const changes = createRoute({
   getParentRoute: () => inside,
   path: '/changes',
-  component: lazyRouteComponent(() => import('./pages/changes-page.tsx'), 'ChangesPage'),
+  component: pages.changes,
 });
 const change = createRoute({
   getParentRoute: () => inside,
   path: '/changes/$changeId',
-  component: lazyRouteComponent(() => import('./pages/change-page.tsx'), 'ChangePage'),
+  component: pages.change,
 });
 const settings = createRoute({
   getParentRoute: () => inside,
   path: '/settings',
-  component: lazyRouteComponent(() => import('./pages/settings-page.tsx'), 'SettingsPage'),
+  component: pages.settings,
 });
 
 const tree = root.addChildren([
   login,
   inside.addChildren([now, asks, ask, tasks, newTask, task, run, changes, change, settings]),
 ]);
+
+/** Fetches every page ahead, so that a server that goes away later does not take unseen pages with it. */
+export async function preloadPages(): Promise<void> {
+  await Promise.all(Object.values(pages).map((page) => page.preload?.()));
+}
 
 export function createAppRouter() {
   return createRouter({

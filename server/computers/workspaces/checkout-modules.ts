@@ -39,6 +39,8 @@ while [ "$#" -gt 0 ]; do
   git -C "./$1" config submodule.active .
   printf 'gitdir: %s\\n' "$(realpath --relative-to="$1" ".git/$3")" > "$1/.git"
   git -C "./$1" fetch -q --no-tags --no-write-fetch-head ${repositoryTarget} "$2"
+  # A ref, too: snapshots keep no empty folders, and without its folder of refs it is no repository.
+  git -C "./$1" update-ref refs/mission/base "$2"
   git -C "./$1" update-ref --no-deref HEAD "$2"
   git -C "./$1" reset -q --hard
   shift 3

@@ -5,8 +5,6 @@ import { expectSuccess, type Git, requireObjectId } from './git.ts';
 import type { Signature } from './repository-content.ts';
 import { type RepositoryHandle, repositoryMount, repositoryTarget } from './source-copy.ts';
 
-export { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
-
 /** Where the work goes on, if not at its base. */
 export interface WorkStart {
   commit: string;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CommandResult, Gate, Limits, Sandbox } from '../sandbox.ts';
-import { checkOut, checkoutMounts, workspaceTarget } from './checkout.ts';
+import { checkOut } from './checkout.ts';
+import { checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { excerptCollector } from './excerpt.ts';
 import { makeFolder } from './folders.ts';
 import { type Git, gitConfigMount, gitEnvironment } from './git.ts';

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { Limits, Mount, Sandbox } from '../sandbox.ts';
-import { type CheckoutFolders, checkOut, checkoutMounts, workspaceTarget } from './checkout.ts';
+import { checkOut } from './checkout.ts';
+import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { excerptCollector } from './excerpt.ts';
 import { entriesOf, exists, makeFolder } from './folders.ts';
 import { expectSuccess, type Git, gitConfigMount, gitEnvironment, isRepositoryPath } from './git.ts';
@@ -192,6 +193,9 @@ async function readManifest(folder: string, key: string): Promise<PreparedSetup 
   const read: unknown = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   if (read === null || typeof read !== 'object' || !('paths' in read) || !Array.isArray(read.paths))
     return null;
+  // When it was last used, for whoever clears up what nobody uses.
+  const now = new Date();
+  await utimes(folder, now, now);
   const home = join(folder, 'home');
   const kept: string[] = [];
   for (const path of await entriesOf(home)) if ((await entriesOf(path)).length > 0) kept.push(path);

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Gate, Mount } from '../sandbox.ts';
-import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout.ts';
+import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { entriesOf, isMissing } from './folders.ts';
 import { expectSuccess, type Git } from './git.ts';
 import type { PreparedSetup } from './prepared-setup.ts';

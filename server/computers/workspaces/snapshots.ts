@@ -1,5 +1,5 @@
 import type { Gate, Mount } from '../sandbox.ts';
-import type { CheckoutFolders } from './checkout.ts';
+import type { CheckoutFolders } from './checkout-folders.ts';
 import { expectSuccess, type Git, requireObjectId } from './git.ts';
 
 /**

@@ -47,7 +47,9 @@ export async function fetchSource(
   signal: AbortSignal,
 ): Promise<Fetched> {
   if (request.branch !== undefined && !isBranchName(request.branch)) {
-    throw noSuchBranch(`${JSON.stringify(request.branch)} cannot be a branch's name`);
+    throw noSuchBranch(
+      `${JSON.stringify(request.branch)} cannot be a branch's name: give one that the repository has`,
+    );
   }
   const source = await resolveSource(request.location);
   const seen = await inspect(git, source, signal);

@@ -34,7 +34,7 @@ grep -z '^160000 ' /tmp/tree || exit 0
 case "$(git ls-tree "$1" -- .gitmodules)" in
   100*)
     printf 'config\\000'
-    git config --blob "$1:.gitmodules" -z --list || exit 10 ;;
+    git config --no-includes --blob "$1:.gitmodules" -z --list || exit 10 ;;
 esac
 printf 'refs\\000'
 git for-each-ref --format='%(refname:lstrip=3)' ${moduleRefs} | tr '\\n' '\\000'`;

@@ -114,8 +114,8 @@ describe('submodules', () => {
       status: ' M vendor/a lib (a submodule, with changes in it)',
     });
     await workspace.restore(snapshot, never);
-    expect(await sh(show)).toBe('lib\ndeep\n2\n');
     expect(await workspace.snapshot(never)).toBe(snapshot);
+    expect(await sh(show)).toBe('lib\ndeep\n2\n');
     await sh(
       'cd "vendor/a lib" && git config user.name A && git config user.email a@x && echo more >> lib.txt && git commit -qam more',
     );

@@ -209,7 +209,8 @@ exit $status`;
   return failureOf(result).split('\n').at(-1) ?? '';
 }
 
-async function readOrigin(git: Git, source: PathSource, signal: AbortSignal): Promise<string | null> {
+/** What the source was cloned from, by its own configuration; null where that is no address or path. */
+export async function readOrigin(git: Git, source: PathSource, signal: AbortSignal): Promise<string | null> {
   const script = 'git config -f /source.git/config --get remote.origin.url || true';
   const read = await git.script(script, [], { mounts: sourceMounts(source, 'read') }, signal);
   const origin = read.stdout.toString('utf8').trim();

@@ -58,10 +58,30 @@ export function commitFiles(folder: string, files: Record<string, string | Buffe
   return git(folder, 'rev-parse', 'HEAD');
 }
 
-/** Serves the repositories below a folder for reading, as a forge does, on a port of its own. */
-export async function serveGit(root: string): Promise<{ url: string } & AsyncDisposable> {
+/**
+ * Serves the repositories below a folder, as a forge does, on a port of its own: for reading, or for writing
+ * too by whoever gives the password.
+ */
+export async function serveGit(
+  root: string,
+  guard: { password?: string; redirect?: string } = {},
+): Promise<{ url: string; seen: { authorization: string[] } } & AsyncDisposable> {
+  const seen = { authorization: [] as string[] };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
+    const { authorization } = request.headers;
+    if (authorization !== undefined) seen.authorization.push(authorization);
+    if (guard.redirect !== undefined) {
+      response.writeHead(301, { location: `${guard.redirect}${request.url}` }).end();
+      return;
+    }
+    const [, password] = Buffer.from(authorization?.slice('Basic '.length) ?? '', 'base64')
+      .toString()
+      .split(':');
+    if (guard.password !== undefined && password !== guard.password) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="forge"' }).end();
+      return;
+    }
     const backend = spawn('git', ['-c', 'safe.directory=*', 'http-backend'], {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: {
@@ -71,6 +91,7 @@ export async function serveGit(root: string): Promise<{ url: string } & AsyncDis
         PATH_INFO: url.pathname,
         QUERY_STRING: url.search.slice(1),
         REQUEST_METHOD: request.method ?? 'GET',
+        ...(password === undefined ? {} : { REMOTE_USER: 'somebody' }),
         CONTENT_TYPE: request.headers['content-type'] ?? '',
         GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
         HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
@@ -96,6 +117,7 @@ export async function serveGit(root: string): Promise<{ url: string } & AsyncDis
   const port = address !== null && typeof address === 'object' ? address.port : 0;
   return {
     url: `http://127.0.0.1:${port}`,
+    seen,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();

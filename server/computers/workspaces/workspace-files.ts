@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts';
 import type { Command, CommandResult } from '../sandbox.ts';
-import { workspaceTarget } from './checkout.ts';
+import { workspaceTarget } from './checkout-folders.ts';
 import { failureOf } from './git.ts';
 
 /** Runs a script of ours in the workspace; values go in as arguments. */
@@ -77,7 +77,7 @@ p=$(realpath -mz -- "$1" | tr '\\000' x)
 p=\${p%x}
 case "$p" in
   ${workspaceTarget}/.git|${workspaceTarget}/.git/*) exit 12 ;;
-  ${workspaceTarget}|${workspaceTarget}/*) ;;
+  ${workspaceTarget}|${workspaceTarget}/*|/attachments|/attachments/*) ;;
   *) exit 12 ;;
 esac
 `;

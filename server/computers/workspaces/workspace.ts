@@ -2,14 +2,9 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { takeOver } from '../gate.ts';
-import type { Command, CommandResult, Gate, Limits, Sandbox } from '../sandbox.ts';
-import {
-  type CheckoutFolders,
-  checkOut,
-  checkoutMounts,
-  type WorkStart,
-  workspaceTarget,
-} from './checkout.ts';
+import type { Command, CommandResult, Gate, Limits, Mount, Sandbox } from '../sandbox.ts';
+import { checkOut, type WorkStart } from './checkout.ts';
+import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { type ExportedCommit, exportCommit } from './export-commit.ts';
 import { isMissing, makeFolder, removeTree } from './folders.ts';
 import {
@@ -66,6 +61,8 @@ export interface Workspace {
 export interface WorkspaceRequest {
   repository: RepositoryHandle;
   setup?: PreparedSetup | undefined;
+  /** Files that were given with the task, read-only and outside the work tree. */
+  attachments?: Mount[] | undefined;
 }
 
 export interface NewWorkspaceRequest extends WorkspaceRequest {
@@ -167,7 +164,7 @@ function build(
 ): { workspace: Workspace; snapshots: Snapshots } {
   const { sandbox, git } = parts;
   const { folders, gate } = place;
-  const { repository, setup } = request;
+  const { repository, setup, attachments = [] } = request;
   const snapshots = openSnapshots(git, { folders, store: place.store, gate });
   const oneAtATime = serialise();
 
@@ -183,7 +180,12 @@ function build(
           ? argv
           : ['sh', '-c', 'cd -- "$1" && shift && exec "$@"', 'sh', start, ...argv],
       cwd: workspaceTarget,
-      mounts: [...checkoutMounts(folders), gitConfigMount(git.configFile), ...prepared.mounts],
+      mounts: [
+        ...checkoutMounts(folders),
+        gitConfigMount(git.configFile),
+        ...prepared.mounts,
+        ...attachments,
+      ],
       scratch: prepared.scratch,
       env: { ...gitEnvironment, ...env },
       network: 'none',

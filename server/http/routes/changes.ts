@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { changeDiff, changeView, sendBackBody } from '../../../contract/changes.ts';
 import { runView } from '../../../contract/runs.ts';
 import { getChange, listChanges, requestMerge } from '../../domain/changes/changes.ts';
+import { requestPush } from '../../domain/changes/pushing.ts';
 import { requestRevert } from '../../domain/changes/reverting.ts';
 import { requestSendBack } from '../../domain/changes/sending-back.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
@@ -52,6 +53,11 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post('/changes/:id/merge', { schema: movingSchema }, async ({ actor, params }, reply) => {
     const runId = await requestMerge(context, actor, params.id);
+    return reply.status(202).send(await show(params.id, runId));
+  });
+
+  routes.post('/changes/:id/push', { schema: movingSchema }, async ({ actor, params }, reply) => {
+    const runId = await requestPush(context, actor, params.id);
     return reply.status(202).send(await show(params.id, runId));
   });
 

@@ -5,9 +5,9 @@ import type { HttpParts, Routes } from '../server.ts';
 export function haltRoutes(routes: Routes, { database, now }: HttpParts): void {
   routes.post(
     '/halt',
-    { schema: { body: haltBody.prefault({}), response: { 200: haltView } } },
+    { schema: { body: haltBody.nullish(), response: { 200: haltView } } },
     async (request) => ({
-      halted: await stopEverything({ database, now }, request.actor, request.body.reason),
+      halted: await stopEverything({ database, now }, request.actor, request.body?.reason ?? ''),
     }),
   );
 

@@ -1,10 +1,10 @@
 import { exactParts } from '../text/plain-text.ts';
 
 /** Text to the character: what hides or turns text around is named in its place. Nothing is interpreted. */
-export function ExactText({ text }: { text: string }) {
+export function ExactText({ text, wrap = true }: { text: string; wrap?: boolean }) {
   let offset = 0;
   return (
-    <span className="break-words whitespace-pre-wrap [unicode-bidi:plaintext]" dir="ltr">
+    <span className={wrap ? 'whitespace-pre-wrap [overflow-wrap:anywhere]' : 'whitespace-pre'} dir="ltr">
       {exactParts(text).map(({ text: part, hidden }) => {
         const key = offset;
         offset += part.length;

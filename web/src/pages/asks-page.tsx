@@ -105,8 +105,8 @@ function AskList({ asks, chosen }: { asks: readonly AskView[]; chosen: string | 
               {plainText(ask.question)}
             </Link>
             {action !== null && (
-              <code className="line-clamp-1 text-sm text-ink-2">
-                <ExactText text={action} />
+              <code className="truncate text-sm text-ink-2">
+                <ExactText text={action} wrap={false} />
               </code>
             )}
           </li>

@@ -7,13 +7,13 @@ import { ChangeRuns } from '../components/changes/change-runs.tsx';
 import { ChangeState } from '../components/changes/change-state.tsx';
 import { ReceiptPanel } from '../components/changes/receipt-panel.tsx';
 import { DiffBrowser, LineCounts } from '../components/diff/diff-browser.tsx';
+import { Prose } from '../components/prose.tsx';
 import { RecordingTag } from '../components/runs/run-badges.tsx';
 import { Page } from '../components/shell/page.tsx';
 import { Ago } from '../components/ui/clock.tsx';
 import { Failure, Loading } from '../components/ui/outcome.tsx';
 import { Code, Panel, Section } from '../components/ui/panel.tsx';
 import { plural, repositoryName, shortCommit } from '../text/format.ts';
-import { plainText } from '../text/plain-text.ts';
 
 /** A change, its evidence, and what can be done with it. */
 export function ChangePage() {
@@ -27,7 +27,9 @@ export function ChangePage() {
       scroller={scroller}
       heading={
         <>
-          <h1 className="min-w-0 truncate text-lg font-semibold">{change.data?.title ?? 'Change'}</h1>
+          <h1 className="line-clamp-2 min-w-0 text-base leading-tight font-semibold md:line-clamp-1 md:text-lg">
+            {change.data?.title ?? 'Change'}
+          </h1>
           {change.data !== undefined && <ChangeState status={change.data.status} />}
         </>
       }
@@ -74,9 +76,7 @@ function Description({ change }: { change: ChangeView }) {
       aside={run.data?.recording === true && <RecordingTag />}
     >
       <Panel className="px-4 py-3">
-        <p className="break-words whitespace-pre-wrap">
-          {plainText(change.description) || 'It has no description.'}
-        </p>
+        <Prose text={change.description || 'It has no description.'} />
         <p className="mt-3 border-t border-line pt-2.5 text-sm break-words text-ink-3">
           <Code>{shortCommit(change.commit)}</Code> onto <Code>{change.targetBranch}</Code> of{' '}
           <span title={change.repository}>{repositoryName(change.repository)}</span>, made from{' '}

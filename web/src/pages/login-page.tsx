@@ -11,8 +11,8 @@ import { takeRememberedPath } from './session-gate.tsx';
 export function LoginPage() {
   const { api, queries } = useParts();
   const router = useRouter();
-  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get('token'));
-  const sent = useRef(false);
+  const [token, setToken] = useState(readToken);
+  const sent = useRef<string | null>(null);
   const redeem = useMutation({
     mutationFn: (value: string) => api.post('/session', { token: value }, sessionView),
     onSuccess: (session) => {
@@ -24,8 +24,14 @@ export function LoginPage() {
   const { mutate } = redeem;
   useEffect(() => {
     document.title = 'Log in · Mission Control';
-    if (token === null || sent.current) return;
-    sent.current = true;
+    // A link that is opened where this page already is changes nothing but the part after the hash.
+    const read = () => setToken((now) => readToken() ?? now);
+    addEventListener('hashchange', read);
+    return () => removeEventListener('hashchange', read);
+  }, []);
+  useEffect(() => {
+    if (token === null || sent.current === token) return;
+    sent.current = token;
     // The token must not stay in the address bar or the history, used or not.
     history.replaceState(history.state, '', '/login');
     mutate(token);
@@ -60,4 +66,8 @@ export function LoginPage() {
       </div>
     </main>
   );
+}
+
+function readToken(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get('token');
 }

@@ -13,7 +13,7 @@ import { useNeeds } from '../components/shell/use-needs.ts';
 import { buttonClass } from '../components/ui/button.tsx';
 import { Kbd } from '../components/ui/kbd.tsx';
 import { Failure, Loading } from '../components/ui/outcome.tsx';
-import { Empty, Section } from '../components/ui/panel.tsx';
+import { Quiet, Section } from '../components/ui/panel.tsx';
 import { money, plural } from '../text/format.ts';
 import { FirstRun } from './first-run.tsx';
 
@@ -77,12 +77,9 @@ function NowBody({ status, tasks, readAt }: { status: StatusView; tasks: TaskVie
         }
       >
         {needs.length === 0 ? (
-          <Empty title="Nothing waits for you">
-            <p>
-              Asks, changes to review and failures appear here, and in the tab’s title, as soon as they need
-              you.
-            </p>
-          </Empty>
+          <Quiet>
+            Nothing waits for you. Asks, changes to review and failures come here, and into the tab’s title.
+          </Quiet>
         ) : (
           <NeedsList
             needs={needs}
@@ -93,17 +90,16 @@ function NowBody({ status, tasks, readAt }: { status: StatusView; tasks: TaskVie
         )}
       </Section>
       <Section
-        title="Working"
+        title={isLost ? 'Last known to work' : 'Working'}
         note={isLost ? 'not known while the connection is lost' : 'every row holds a live lease'}
       >
         {working.length === 0 ? (
-          <Empty title="No run is working">
-            <p>
-              {status.halted
-                ? 'Everything is stopped. Release it above and the runs go on.'
-                : 'A new task starts one.'}
-            </p>
-          </Empty>
+          <Quiet>
+            No run is working.{' '}
+            {status.halted === null
+              ? 'A new task starts one.'
+              : 'Everything is stopped: release it above, and runs go on.'}
+          </Quiet>
         ) : (
           <WorkingTable runs={working} titles={titles} readAt={readAt} />
         )}

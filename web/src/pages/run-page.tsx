@@ -38,7 +38,7 @@ function LiveRun({ runId }: { runId: string }) {
       parent={{ to: '/tasks', title: 'Tasks' }}
       heading={
         <>
-          <h1 className="min-w-0 truncate text-lg font-semibold">
+          <h1 className="line-clamp-2 min-w-0 text-base leading-tight font-semibold md:line-clamp-1 md:text-lg">
             {run.data === undefined ? (
               title
             ) : (
@@ -67,9 +67,9 @@ function RunHeading({ run, readAt }: { run: RunView; readAt: number }) {
       <RunStateMark run={run} />
       {run.recording && <RecordingTag />}
       {run.sandbox === 'unsafe' && <UnsafeTag />}
-      {run.endedAt === null && (
-        <span className="hidden xl:inline">
-          <LeaseLine run={run} confirmedAt={readAt} />
+      {run.lease !== null && (
+        <span className="hidden text-ink-3 xl:inline">
+          lease <LeaseLine run={run} confirmedAt={readAt} />
         </span>
       )}
     </span>
@@ -91,8 +91,10 @@ function RunBody({ run, transcript }: { run: RunView; transcript: RunTranscript 
   const step = selected === null ? undefined : transcript.step(selected);
   return (
     <div
-      className={`grid min-h-0 flex-1 grid-rows-[minmax(0,1fr)] lg:grid-cols-[184px_minmax(0,1fr)] ${
-        isWide && step !== undefined ? 'min-[1100px]:grid-cols-[184px_minmax(0,1fr)_minmax(380px,30%)]' : ''
+      className={`grid min-h-0 flex-1 grid-rows-[minmax(0,1fr)] ${
+        isWide && step !== undefined
+          ? 'grid-cols-[184px_minmax(0,1fr)_minmax(380px,32%)]'
+          : 'lg:grid-cols-[184px_minmax(0,1fr)]'
       }`}
     >
       <RunRail run={run} transcript={transcript} />

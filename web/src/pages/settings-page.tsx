@@ -7,6 +7,7 @@ import { nothing } from '../api/schemas.ts';
 import { ModelTest } from '../components/forms/model-test.tsx';
 import { PriceForm } from '../components/forms/price-form.tsx';
 import { ProviderForm } from '../components/forms/provider-form.tsx';
+import { PushNotifications } from '../components/forms/push-notifications.tsx';
 import { RecordingTag } from '../components/runs/run-badges.tsx';
 import { type NotifyState, readNotifyState, setNotify } from '../components/shell/notify.ts';
 import { Page } from '../components/shell/page.tsx';
@@ -31,7 +32,10 @@ export function SettingsPage() {
           <ThemeChoice />
         </Section>
         <Section title="Notifications">
-          <Notifications />
+          <div className="grid gap-3">
+            <BrowserNotifications />
+            <PushNotifications />
+          </div>
         </Section>
         <Section title="About">
           <About />
@@ -160,12 +164,15 @@ const notifyWords: Record<NotifyState, string> = {
   on: 'On: asks, changes to review and failures, while the page is open but not in view.',
 };
 
-function Notifications() {
+function BrowserNotifications() {
   const [state, setState] = useState(readNotifyState);
   const canSwitch = state === 'on' || state === 'off';
   return (
     <Panel className="flex flex-wrap items-center gap-3 px-4 py-3">
-      <p className="min-w-0 flex-1 text-ink-2">{notifyWords[state]}</p>
+      <p className="min-w-0 flex-1">
+        <span className="font-medium">This browser.</span>{' '}
+        <span className="text-ink-2">{notifyWords[state]}</span>
+      </p>
       {canSwitch && (
         <Button onClick={() => void setNotify(state === 'off').then(setState)}>
           {state === 'off' ? 'Turn on' : 'Turn off'}

@@ -5,6 +5,7 @@ import type { RunView } from '../../../contract/runs.ts';
 import type { TaskView } from '../../../contract/tasks.ts';
 import { useChanges, useRuns, useTask } from '../api/queries.ts';
 import { ChangeState } from '../components/changes/change-state.tsx';
+import { Prose } from '../components/prose.tsx';
 import {
   LeaseLine,
   RecordingTag,
@@ -33,7 +34,9 @@ export function TaskPage() {
       parent={{ to: '/tasks', title: 'Tasks' }}
       heading={
         <>
-          <h1 className="min-w-0 truncate text-lg font-semibold">{task.data?.title ?? 'Task'}</h1>
+          <h1 className="line-clamp-2 min-w-0 text-base leading-tight font-semibold md:line-clamp-1 md:text-lg">
+            {task.data?.title ?? 'Task'}
+          </h1>
           {task.data !== undefined && <TaskState status={task.data.status} />}
         </>
       }
@@ -48,7 +51,7 @@ export function TaskPage() {
             <Standing task={task.data} />
             <Section title="Instructions">
               <Panel className="px-4 py-3">
-                <p className="break-words whitespace-pre-wrap">{plainText(task.data.instructions)}</p>
+                <Prose text={task.data.instructions} />
               </Panel>
             </Section>
             <Section title="Changes">
@@ -191,7 +194,9 @@ function TaskRuns(props: { runs: RunView[] | undefined; error: unknown; readAt: 
               {run.lease === null ? (
                 <Ago at={run.endedAt ?? run.createdAt} />
               ) : (
-                <LeaseLine run={run} confirmedAt={readAt} />
+                <>
+                  lease <LeaseLine run={run} confirmedAt={readAt} />
+                </>
               )}
             </span>
           </div>

@@ -29,7 +29,19 @@ export function optionsOf(ask: AskView): string[] {
 export function actionLine(ask: AskView): string | null {
   const action = readAction(ask);
   if (action === null) return null;
-  return commandOf(action.input) ?? `${action.tool} ${JSON.stringify(action.input)}`;
+  const command = withoutCommand(action.input) === null ? commandOf(action.input) : null;
+  return command ?? `${action.tool} ${JSON.stringify(action.input)}`;
+}
+
+/** Whether a line shows all of the action, so that it may be decided where it stands in a list. */
+export function isShortAction(line: string): boolean {
+  return line.length <= 400 && line.split('\n').length <= 5;
+}
+
+/** What happens where nobody decides; the time follows. */
+export function describeDefault(ask: AskView): string {
+  if (ask.kind === 'clarification') return 'goes on without an answer';
+  return ask.defaultDecision === 'deny' ? 'denies itself' : 'approves itself';
 }
 
 /** Exactly what would run, to the character. */

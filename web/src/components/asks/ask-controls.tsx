@@ -1,5 +1,8 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import type { AskView } from '../../../../contract/asks.ts';
+import { plural } from '../../text/format.ts';
+import { exactParts } from '../../text/plain-text.ts';
+import { ExactText } from '../exact-text.tsx';
 import { Button } from '../ui/button.tsx';
 import { TextArea } from '../ui/field.tsx';
 import { Kbd } from '../ui/kbd.tsx';
@@ -14,10 +17,12 @@ interface AskControlsProps {
   ask: AskView;
   /** True where the keys A, E and D are meant for this ask. */
   active: boolean;
+  /** In a list: as few lines as may be. */
+  compact?: boolean;
 }
 
 /** Approve, edit, deny with a reason; or answer. */
-export function AskControls({ ask, active }: AskControlsProps) {
+export function AskControls({ ask, active, compact = false }: AskControlsProps) {
   const decide = useDecide(ask);
   const [mode, setMode] = useState<Mode>('choose');
   const isQuestion = ask.kind === 'clarification';
@@ -36,6 +41,7 @@ export function AskControls({ ask, active }: AskControlsProps) {
       {mode === 'choose' && isQuestion && (
         <AnswerForm
           ask={ask}
+          compact={compact}
           busy={decide.isPending}
           onDecide={decide.mutate}
           onDeny={() => setMode('deny')}
@@ -138,6 +144,7 @@ function EditForm({ ask, busy, onDecide, onCancel }: FormProps & { ask: AskView 
         label={command === null ? 'The arguments, as JSON' : 'The command'}
         hint="What you write here runs in its place, once, and the agent is told that you changed it."
         mono
+        dir="ltr"
         spellCheck={false}
         rows={Math.min(14, Math.max(2, text.split('\n').length))}
         value={text}
@@ -147,6 +154,7 @@ function EditForm({ ask, busy, onDecide, onCancel }: FormProps & { ask: AskView 
           setError(undefined);
         }}
       />
+      <HiddenCharacters text={text} onRemove={setText} />
       <div className="flex gap-1.5">
         <Button look="primary" type="submit" busy={busy}>
           Approve as edited
@@ -159,8 +167,35 @@ function EditForm({ ask, busy, onDecide, onCancel }: FormProps & { ask: AskView 
   );
 }
 
-function AnswerForm(props: Omit<FormProps, 'onCancel'> & { ask: AskView; onDeny: () => void }) {
-  const { ask, busy, onDecide, onDeny } = props;
+/** A text field hides what takes no ink; so it is named beside it. */
+function HiddenCharacters({ text, onRemove }: { text: string; onRemove: (clean: string) => void }) {
+  const parts = exactParts(text);
+  const hidden = parts.filter((part) => part.hidden !== null);
+  if (hidden.length === 0) return null;
+  const clean = () =>
+    onRemove(
+      parts
+        .filter((part) => part.hidden === null)
+        .map((part) => part.text)
+        .join(''),
+    );
+  return (
+    <div className="grid gap-1.5 rounded-md border border-line bg-sunken px-2.5 py-2 text-sm">
+      <code>
+        <ExactText text={text} />
+      </code>
+      <p className="flex flex-wrap items-center gap-2 text-ink-2">
+        It holds {plural(hidden.length, 'character')} that cannot be seen.
+        <Button onClick={clean}>Take them out</Button>
+      </p>
+    </div>
+  );
+}
+
+function AnswerForm(
+  props: Omit<FormProps, 'onCancel'> & { ask: AskView; compact: boolean; onDeny: () => void },
+) {
+  const { ask, compact, busy, onDecide, onDeny } = props;
   const [text, setText] = useState('');
   const options = optionsOf(ask);
   const submit = (event: FormEvent) => {
@@ -186,7 +221,7 @@ function AnswerForm(props: Omit<FormProps, 'onCancel'> & { ask: AskView; onDeny:
       )}
       <TextArea
         label={options.length > 0 ? 'Or in your own words' : 'Your answer'}
-        rows={2}
+        rows={compact ? 1 : 3}
         value={text}
         onChange={(event) => setText(event.target.value)}
       />

@@ -7,7 +7,7 @@ import { ExactText } from '../exact-text.tsx';
 import { RecordingTag } from '../runs/run-badges.tsx';
 import { Ago } from '../ui/clock.tsx';
 import { type Mark, State } from '../ui/state-mark.tsx';
-import { AskAction, commandOf } from './ask-action.tsx';
+import { AskAction, commandOf, describeDefault } from './ask-action.tsx';
 import { AskControls } from './ask-controls.tsx';
 
 const kinds: Record<AskView['kind'], string> = {
@@ -46,8 +46,7 @@ export function AskPanel({ ask, active }: { ask: AskView; active: boolean }) {
         <>
           <AskControls key={ask.id} ask={ask} active={active} />
           <p className="text-sm text-ink-3">
-            For {ask.owner}. If nobody decides, it{' '}
-            {ask.defaultDecision === 'deny' ? 'is denied' : 'is approved'} <Ago at={ask.deadline} />.
+            For {ask.owner}. If nobody decides, it {describeDefault(ask)} <Ago at={ask.deadline} />.
             <br />
             Your decision holds for this action alone:{' '}
             <code title={ask.actionHash}>{ask.actionHash.slice(0, 16)}</code>

@@ -6,7 +6,7 @@ import type { TaskView } from '../../../../contract/tasks.ts';
 import { useRuns } from '../../api/queries.ts';
 import { plural, shortCommit, span } from '../../text/format.ts';
 import { plainText } from '../../text/plain-text.ts';
-import { actionLine } from '../asks/ask-action.tsx';
+import { actionLine, describeDefault, isShortAction } from '../asks/ask-action.tsx';
 import { AskControls } from '../asks/ask-controls.tsx';
 import { ExactText } from '../exact-text.tsx';
 import type { Need } from '../shell/needs-you.ts';
@@ -84,6 +84,7 @@ const small = 'text-sm text-ink-3';
 
 function AskNeed({ ask, title, active }: { ask: AskView; title: string | undefined; active: boolean }) {
   const action = actionLine(ask);
+  const isShort = action === null || isShortAction(action);
   return (
     <>
       <div className="grid min-w-0 gap-1">
@@ -94,16 +95,23 @@ function AskNeed({ ask, title, active }: { ask: AskView; title: string | undefin
           {title !== undefined && <span className="text-ink-2"> · on “{title}”</span>}
         </p>
         {action !== null && (
-          <code className="line-clamp-3 w-fit max-w-full rounded bg-sunken px-1.5 py-0.5 text-sm">
+          <code
+            className={`w-fit max-w-full rounded bg-sunken px-1.5 py-0.5 text-sm ${isShort ? '' : 'line-clamp-4'}`}
+          >
             <ExactText text={action} />
           </code>
         )}
         <p className={small}>
-          asked <Ago at={ask.createdAt} /> · {ask.defaultDecision === 'deny' ? 'denies' : 'approves'} itself{' '}
-          <Ago at={ask.deadline} />
+          asked <Ago at={ask.createdAt} /> · {describeDefault(ask)} <Ago at={ask.deadline} />
         </p>
       </div>
-      <AskControls ask={ask} active={active} />
+      {isShort ? (
+        <AskControls ask={ask} active={active} compact />
+      ) : (
+        <Link to="/asks/$askId" params={{ askId: ask.id }} className={buttonClass('plain', 'w-fit')}>
+          Read all of it
+        </Link>
+      )}
     </>
   );
 }

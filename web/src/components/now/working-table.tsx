@@ -23,10 +23,10 @@ export function WorkingTable(props: {
           <tr>
             <th className={`${head} w-[118px] pl-3.5`}>Agent</th>
             <th className={head}>Task</th>
-            <th className={`${head} hidden w-[206px] lg:table-cell`}>Phase</th>
-            <th className={`${head} hidden w-[24%] md:table-cell`}>Now</th>
-            <th className={`${head} hidden w-[190px] xl:table-cell`}>Lease</th>
-            <th className={`${head} hidden w-[84px] text-right md:table-cell`}>Elapsed</th>
+            <th className={`${head} hidden w-[228px] lg:table-cell`}>Phase</th>
+            <th className={`${head} hidden w-[17%] md:table-cell`}>Now</th>
+            <th className={`${head} hidden w-[132px] xl:table-cell`}>Lease</th>
+            <th className={`${head} hidden w-[78px] text-right md:table-cell`}>Elapsed</th>
             <th className={`${head} w-[70px] pr-3.5 text-right`}>Cost</th>
           </tr>
         </thead>
@@ -42,7 +42,7 @@ export function WorkingTable(props: {
 
 function WorkingRow({ run, title, readAt }: { run: RunView; title: string; readAt: number }) {
   const { mark, word } = describeRun(run, useConnection());
-  const cell = 'h-9 border-t border-line px-2.5 py-1';
+  const cell = 'h-10 border-t border-line px-2.5 py-1';
   return (
     <tr className="relative hover:bg-hover">
       <td className={`${cell} pl-3.5`}>
@@ -60,18 +60,20 @@ function WorkingRow({ run, title, readAt }: { run: RunView; title: string; readA
           {run.kind !== 'task' && <span className="text-ink-3">{run.kind} · </span>}
           {title}
         </Link>
-        <span className="flex flex-wrap gap-1.5 text-sm xl:hidden">
-          <LeaseLine run={run} confirmedAt={readAt} />
+        <span className="flex flex-wrap items-center gap-x-2 text-sm empty:hidden">
+          <span className="xl:hidden">
+            <LeaseLine run={run} confirmedAt={readAt} />
+          </span>
+          {run.recording && <RecordingTag />}
+          {run.sandbox === 'unsafe' && <UnsafeTag />}
         </span>
       </td>
       <td className={`${cell} hidden lg:table-cell`}>
-        <PhaseBars phase={run.phase} />
+        <PhaseBars run={run} />
       </td>
       <td className={`${cell} hidden md:table-cell`}>
         <span className="flex items-center gap-2">
           <NowDoing run={run} />
-          {run.recording && <RecordingTag />}
-          {run.sandbox === 'unsafe' && <UnsafeTag />}
         </span>
       </td>
       <td className={`${cell} hidden text-sm xl:table-cell`}>

@@ -4,7 +4,7 @@ import { useParts } from '../../api/parts.tsx';
 import { elapsed, wholeTime } from '../../text/format.ts';
 import { useNow } from '../ui/clock.tsx';
 import { State } from '../ui/state-mark.tsx';
-import { coderPhases, describeRun } from './run-state.ts';
+import { coderPhases, describeRun, phaseIndex } from './run-state.ts';
 
 export function RunStateMark({ run, children }: { run: RunView; children?: string }) {
   const { mark, word } = describeRun(run, useConnection());
@@ -37,8 +37,8 @@ export function UnsafeTag() {
 }
 
 /** Where a run stands in its playbook, as bars and a word. */
-export function PhaseBars({ phase }: { phase: string }) {
-  const index = coderPhases.indexOf(phase);
+export function PhaseBars({ run }: { run: RunView }) {
+  const index = phaseIndex(run);
   return (
     <span className="inline-flex items-center gap-2 whitespace-nowrap">
       <span className="inline-flex gap-[3px]" aria-hidden="true">
@@ -49,7 +49,7 @@ export function PhaseBars({ phase }: { phase: string }) {
           />
         ))}
       </span>
-      <span className="text-ink-2">{phase.replaceAll('_', ' ')}</span>
+      <span className="text-ink-2">{(coderPhases[index] ?? run.phase).replaceAll('_', ' ')}</span>
     </span>
   );
 }
@@ -64,20 +64,23 @@ export function LeaseLine({ run, confirmedAt }: { run: RunView; confirmedAt: num
   const connection = useConnection();
   const now = useNow();
   if (run.lease === null) return <span className="text-ink-3">no lease</span>;
-  if (connection.phase === 'lost') return <span className="text-wait">lease unknown: connection lost</span>;
+  if (connection.phase === 'lost') return <span className="text-wait">unknown</span>;
   const heardAt = Math.max(confirmedAt, socket.newsOf(run.id) ?? 0);
   return (
     <span
       className="whitespace-nowrap text-ink-3"
-      title={`${run.lease.worker}, confirmed ${wholeTime(heardAt)}`}
+      title={`Lease ${run.lease.token} of ${run.lease.worker}, last heard of ${wholeTime(heardAt)}`}
     >
-      lease {run.lease.token} · {run.lease.worker.slice(-6)} · {elapsed(Math.max(0, now - heardAt))} ago
+      {run.lease.worker.slice(-6)} · {elapsed(Math.max(0, now - heardAt))} ago
     </span>
   );
 }
 
+/** How long it took, or takes; not counted up while nobody knows whether it runs. */
 export function RunElapsed({ run }: { run: RunView }) {
   const now = useNow();
+  const isLost = useConnection().phase === 'lost';
+  if (run.endedAt === null && isLost) return <span title="Not known while the connection is lost">?</span>;
   const from = Date.parse(run.startedAt ?? run.createdAt);
   return <>{elapsed((run.endedAt === null ? now : Date.parse(run.endedAt)) - from)}</>;
 }

@@ -6,7 +6,7 @@ import type { RunTranscript } from '../../api/run-transcript.ts';
 import { money, tokens, words } from '../../text/format.ts';
 import { type Mark, StateMark } from '../ui/state-mark.tsx';
 import { PhaseBars, RunElapsed } from './run-badges.tsx';
-import { coderPhases, describeRun } from './run-state.ts';
+import { coderPhases, describeRun, phaseIndex } from './run-state.ts';
 
 /** Where the run stands in its playbook, its checks, and what it has used. */
 export function RunRail({ run, transcript }: { run: RunView; transcript: RunTranscript }) {
@@ -28,7 +28,7 @@ export function RunRail({ run, transcript }: { run: RunView; transcript: RunTran
 export function RunStrip({ run }: { run: RunView }) {
   return (
     <div className="flex flex-none items-center gap-4 overflow-x-auto border-b border-line px-3.5 py-1.5 text-sm whitespace-nowrap lg:hidden">
-      {run.kind === 'task' && run.endedAt === null && <PhaseBars phase={run.phase} />}
+      {run.kind === 'task' && run.endedAt === null && <PhaseBars run={run} />}
       <span>
         <RunElapsed run={run} />
       </span>
@@ -42,7 +42,7 @@ export function RunStrip({ run }: { run: RunView }) {
 function Phases({ run }: { run: RunView }) {
   const { mark } = describeRun(run, useConnection());
   if (run.kind !== 'task') return <p className="px-1.5 font-medium">{words(run.kind)}</p>;
-  const index = coderPhases.indexOf(run.phase);
+  const index = phaseIndex(run);
   const marks = (place: number): Mark => {
     if (run.status === 'succeeded' || place < index) return 'done';
     return place === index ? mark : 'todo';
@@ -112,7 +112,7 @@ function Figures({ run }: { run: RunView }) {
     ['Elapsed', <RunElapsed key="elapsed" run={run} />],
     ['Steps', run.steps.toLocaleString('en-US')],
     ['Tokens', tokens(budget?.spentTokens ?? 0)],
-    ['Cost', money(budget?.spentMicros ?? 0)],
+    [run.recording ? 'Cost, replayed' : 'Cost', money(budget?.spentMicros ?? 0)],
   ];
   if (budget !== null && budget.reservedMicros > 0) rows.push(['Reserved', money(budget.reservedMicros)]);
   if (budget !== null && budget.limitMicros !== null) rows.push(['Budget', money(budget.limitMicros)]);

@@ -36,6 +36,7 @@ export function describeDeadline(waiting: Waiting): string {
   return atDeadline[waiting.atDeadline];
 }
 
+/** The overnight coder's phases, after the control plane's own. */
 export const coderPhases = [
   'prepare',
   'analyse',
@@ -45,3 +46,9 @@ export const coderPhases = [
   'review',
   'finalise',
 ];
+
+/** Where a run stands among the phases; a run that was taken but has entered none is being prepared. */
+export function phaseIndex(run: RunView): number {
+  const index = coderPhases.indexOf(run.phase);
+  return index === -1 && run.startedAt !== null ? 0 : index;
+}

@@ -241,6 +241,7 @@ function useCommands(setOpen: (open: Open) => void, isHalted: boolean): Command[
       isHalted
         ? { id: 'release', group: 'Do', title: 'Release: let runs go on', run: () => releaseNow() }
         : { id: 'halt', group: 'Do', title: 'Stop everything', run: () => setOpen('halt') },
+      { id: 'help', group: 'Do', title: 'Show the keys', hint: '?', run: () => setOpen('help') },
       ...views.map(({ to, title, key }) => ({
         id: `go-${title}`,
         group: 'Go to',
@@ -254,7 +255,6 @@ function useCommands(setOpen: (open: Open) => void, isHalted: boolean): Command[
         title: theme === 'system' ? 'As the system' : theme === 'light' ? 'Light' : 'Dark',
         run: () => setTheme(theme),
       })),
-      { id: 'help', group: 'Do', title: 'Show the keys', hint: '?', run: () => setOpen('help') },
     ],
     [navigate, setOpen, setTheme, releaseNow, isHalted],
   );

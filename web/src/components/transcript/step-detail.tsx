@@ -6,6 +6,7 @@ import { parsePatch } from '../../text/parse-patch.ts';
 import { plainText } from '../../text/plain-text.ts';
 import { PatchLines } from '../diff/patch-lines.tsx';
 import { ExactText } from '../exact-text.tsx';
+import { Prose } from '../prose.tsx';
 import { Button } from '../ui/button.tsx';
 
 /** Everything that the journal holds of a step. */
@@ -88,14 +89,14 @@ function Contents({ step }: { step: Step }) {
     const { input } = step.intent;
     return (
       <>
-        <Part title="Arguments">
-          <Arguments input={input} />
-        </Part>
         {step.result?.diff !== undefined && step.result.diff !== '' && (
           <Part title="Diff" flush>
             <Patch patch={step.result.diff} />
           </Part>
         )}
+        <Part title="Arguments">
+          <Arguments input={input} />
+        </Part>
         {step.result !== null && step.result.output !== '' && (
           <Part title="Result" aside={<Whole artifact={step.result.artifact} />}>
             <Text text={step.result.output} bad={!step.result.ok} />
@@ -110,7 +111,7 @@ function Contents({ step }: { step: Step }) {
       <>
         {step.result !== null && step.result.text !== '' && (
           <Part title="Text">
-            <p className="break-words whitespace-pre-wrap">{plainText(step.result.text)}</p>
+            <Prose text={step.result.text} />
           </Part>
         )}
         {step.result?.toolCalls.map((call) => (
@@ -142,7 +143,7 @@ function Contents({ step }: { step: Step }) {
   return (
     <>
       <Part title="Text">
-        <p className="break-words whitespace-pre-wrap">{plainText(text)}</p>
+        <Prose text={text} />
       </Part>
       {step.kind === 'ask' && step.result !== null && (
         <Part title={`${words(step.result.decision)} by ${step.result.by}`}>

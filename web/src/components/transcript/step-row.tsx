@@ -4,6 +4,7 @@ import type { AskStep, CheckStep, ModelStep, Step, ToolStep } from '../../../../
 import type { Placeholder } from '../../api/run-transcript.ts';
 import { clockTime, money, span, words } from '../../text/format.ts';
 import { plainText } from '../../text/plain-text.ts';
+import { Prose } from '../prose.tsx';
 import { type Mark, StateMark } from '../ui/state-mark.tsx';
 import { countDiff, describeTool, lastLines } from './describe-tool.ts';
 
@@ -75,7 +76,7 @@ function Unread(props: { seq: number; placeholder: Placeholder | undefined; live
       <span className="hidden md:block" />
       <StateMark mark={placeholder !== undefined && moving ? 'run' : 'todo'} className="mt-1 size-[13px]" />
       {live !== '' ? (
-        <Prose text={live} />
+        <Prose text={live} className="max-w-[78ch]" />
       ) : (
         <span className="text-ink-3">{placeholder === undefined ? '…' : placeholder.name}</span>
       )}
@@ -127,10 +128,6 @@ function Opener({ onSelect, children }: { onSelect: () => void; children: ReactN
   );
 }
 
-function Prose({ text }: { text: string }) {
-  return <p className="max-w-[78ch] break-words whitespace-pre-wrap">{plainText(text)}</p>;
-}
-
 function ErrorLine({ step }: { step: Step }) {
   if (step.error === null) return null;
   return (
@@ -146,7 +143,7 @@ function ModelBody(props: { step: ModelStep; live: string; moving: boolean; onSe
   const text = step.result?.text ?? live;
   return (
     <>
-      {text !== '' && <Prose text={text} />}
+      {text !== '' && <Prose text={text} className="max-w-[78ch]" />}
       {step.status === 'intended' && text === '' && (
         <span className="text-ink-3">{moving ? 'Thinking…' : 'The model had not answered yet.'}</span>
       )}

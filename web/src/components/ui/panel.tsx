@@ -48,3 +48,8 @@ export function Code({ children }: { children: ReactNode }) {
     </code>
   );
 }
+
+/** One quiet line, where nothing is the usual case. */
+export function Quiet({ children }: { children: ReactNode }) {
+  return <p className="rounded-lg border border-line px-3.5 py-2.5 text-ink-2">{children}</p>;
+}

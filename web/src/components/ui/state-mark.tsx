@@ -84,7 +84,9 @@ const shapes: Record<Mark, ReactNode> = {
 /** A state with its word. */
 export function State({ mark, children }: { mark: Mark; children: ReactNode }) {
   return (
-    <span className={`inline-flex items-center gap-1.5 text-sm whitespace-nowrap ${colors[mark]}`}>
+    <span
+      className={`inline-flex items-center gap-1.5 align-middle text-sm whitespace-nowrap ${colors[mark]}`}
+    >
       <StateMark mark={mark} />
       {children}
     </span>
