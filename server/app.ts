@@ -13,6 +13,7 @@ import { openGit } from './computers/workspaces/git.ts';
 import { openPreparedSetups } from './computers/workspaces/prepared-setup.ts';
 import { openRepositories } from './computers/workspaces/repositories.ts';
 import { openRepositoryContent } from './computers/workspaces/repository-content.ts';
+import { openServices } from './computers/workspaces/services.ts';
 import { openWorkspaces } from './computers/workspaces/workspace.ts';
 import type { Config } from './config.ts';
 import { type CrashPoints, readCrashPoints } from './crash-points.ts';
@@ -20,22 +21,21 @@ import { withCommitHook } from './database/commit-hook.ts';
 import type { Connection } from './database/connection.ts';
 import type { Database } from './database/database.ts';
 import { type EmbeddedPostgres, findEmbedded, startEmbedded } from './database/embedded.ts';
+import { findBundledPostgres } from './database/embedded-binaries.ts';
 import { loadMigrations, migrate } from './database/migrate.ts';
 import { openDatabase } from './database/postgres.ts';
-import { diagnose } from './diagnose.ts';
 import type { Actor } from './domain/actor.ts';
 import { Artifacts } from './domain/artifacts/artifacts.ts';
 import { expireAsk } from './domain/asks/asks.ts';
 import { remindOfReview } from './domain/changes/changes.ts';
-import { resealCredentials } from './domain/credentials/change-providers.ts';
 import { testModel } from './domain/credentials/model-probe.ts';
 import { Pace } from './domain/credentials/pace.ts';
 import { ProviderRegistry } from './domain/credentials/provider-registry.ts';
-import { openVault } from './domain/credentials/vault.ts';
 import { issueOwnerKey, registerAgent } from './domain/principals/principals.ts';
 import { createLoginToken } from './domain/principals/sessions.ts';
 import { RunPresenter, remindOfRun } from './domain/runs/runs.ts';
 import { createTask, setTaskStatus } from './domain/tasks/tasks.ts';
+import { diagnose } from './drivers/diagnose.ts';
 import { type RoomOptions, withRoom } from './drivers/disk-room.ts';
 import { openMergeDriver } from './drivers/merge-driver.ts';
 import type { Computer, DriverParts } from './drivers/parts.ts';
@@ -55,7 +55,7 @@ import { newId } from './ids.ts';
 import { type Logger, openLog } from './log.ts';
 import { type ModelCatalogue, openModels } from './models/models.ts';
 import { openFetch } from './models/network.ts';
-import { listedModel, readPriceTable } from './models/prices.ts';
+import { addOwnModels, readPriceTable } from './models/prices.ts';
 import { openRecorder } from './models/recorder.ts';
 import { prepareShortCall } from './models/short-call.ts';
 import { expireDeadHolders, LeaseWatch } from './runs/lease-watch.ts';
@@ -180,24 +180,21 @@ async function openConfiguredModels(
   base: Base & { database: Database; crashPoints: CrashPoints },
 ): Promise<{ models: ModelCatalogue; registry: ProviderRegistry; pace: Pace }> {
   const { log, database, crashPoints } = base;
-  const vault = openVault({ given: config.vaultKey, file: join(config.home, 'vault.key') });
-  const resealed = await resealCredentials(database, vault);
-  if (resealed > 0)
-    log.info({ credentials: resealed }, 'credentials were sealed anew with the current vault key');
-  const registry = new ProviderRegistry({ database, configured: config.providers, vault });
+  const registry = await ProviderRegistry.open({
+    database,
+    configured: config.providers,
+    vaultKey: config.vaultKey,
+    vaultFile: join(config.home, 'vault.key'),
+    log,
+  });
 
-  const table = readPriceTable();
-  const own = z.record(z.string(), listedModel).safeParse(config.models);
-  if (!own.success) {
-    throw new AppError('invalid_request', `mission.config.json, "models": ${z.prettifyError(own.error)}`);
-  }
   const keys = async () => (await registry.connections()).flatMap(({ apiKey }) => apiKey ?? []);
   const recorder =
     config.record === null ? undefined : openRecorder({ file: config.record, log, secrets: keys });
   const models = openModels({
     recordings: config.recordings,
     registry,
-    prices: { ...table, models: { ...table.models, ...own.data } },
+    prices: addOwnModels(readPriceTable(), config.models),
     fetch: openFetch(config.proxy),
     log,
     crashPoints,
@@ -218,7 +215,9 @@ async function openSandbox(config: Config, base: Base & { crashPoints: CrashPoin
 async function openComputer(config: Config, sandbox: Sandbox): Promise<Computer> {
   const { home } = config;
   const git = await openGit(home, sandbox);
-  const parts = { home, sandbox, git };
+  const bundledPostgres = await findBundledPostgres(join(home, 'runtime', 'postgresql-links'));
+  const services = await openServices(home, { bundledPostgres });
+  const parts = { home, sandbox, git, services };
   return {
     git,
     repositories: openRepositories(home, git),
@@ -226,6 +225,7 @@ async function openComputer(config: Config, sandbox: Sandbox): Promise<Computer>
     workspaces: openWorkspaces(parts),
     setups: openPreparedSetups(parts),
     cleanRoom: await openCleanRoom(parts),
+    services,
     temporaryFolder: join(home, 'temporary'),
     gateFolder: (runId) => join(home, 'runs', runId),
   };

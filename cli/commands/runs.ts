@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { type RunView, runView } from '../../contract/runs.ts';
-import { type CreateTaskBody, createdTask } from '../../contract/tasks.ts';
+import { type CreateTaskBody, createdTask, type Service } from '../../contract/tasks.ts';
 import { readAttachments, sendAttachments } from '../attach.ts';
 import type { CommandContext } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
@@ -21,6 +21,7 @@ interface RunOptions {
   check: string[];
   setup: string[];
   attach: string[];
+  service: Service[];
   agent?: string;
   model?: string;
   usd?: number;
@@ -40,6 +41,7 @@ export function addRunCommands(program: Command, run: Run): void {
     .option('--title <words>', 'a name for lists; made from the task otherwise')
     .option('--check <command>', 'must pass on the change; may be repeated; discovered otherwise', gather, [])
     .option('--setup <command>', 'prepares dependencies; may be repeated; discovered otherwise', gather, [])
+    .option('--service <name>', 'postgresql or redis, started beside each check; may be repeated', gather, [])
     .option('--attach <file>', 'a file that the agent gets with the task; may be repeated', gather, [])
     .option('--agent <name>', 'who does it')
     .option('--model <name>', 'such as anthropic/claude-sonnet-4-5')
@@ -93,7 +95,11 @@ async function startTask(context: CommandContext, task: string, options: RunOpti
   const attachments = await sendAttachments(client, files, signal);
   const created = await client.post(
     '/tasks',
-    { ...body, ...(attachments.length === 0 ? {} : { attachments }) },
+    {
+      ...body,
+      ...(options.service.length === 0 ? {} : { services: options.service }),
+      ...(attachments.length === 0 ? {} : { attachments }),
+    },
     createdTask,
     signal,
   );

@@ -13,6 +13,8 @@ export interface Briefing {
   setup: readonly string[];
   /** What the repository says to those who work on it, at the base. */
   repositoryTexts: readonly { path: string; text: string; truncated: boolean }[];
+  /** What is started beside each check. */
+  services: readonly string[];
   /** Files that were given with the task; images among them, as far as the model is shown them. */
   attachments: readonly { path: string; mediaType: string; size: number; shown: boolean }[];
   images: readonly Image[];
@@ -39,6 +41,9 @@ export function describeTask(briefing: Briefing, baseChecks: readonly CheckStep[
       ? `The checks are: ${briefing.checks.map((check) => `\`${check}\``).join(', ')}.`
       : 'No checks were found.',
     ...baseChecks.map((check) => describeBaseCheck(check)),
+    briefing.services.length > 0
+      ? `The checks run beside ${briefing.services.join(' and ')}. To have that for a command of yours, put /mission/with-services before it, such as \`/mission/with-services npm test\`.`
+      : '',
     ...briefing.attachments.map(
       ({ path, mediaType, size, shown }) =>
         `Given with the task: ${path} (${mediaType}, ${size} bytes, read-only${shown ? '; shown here where the model takes images' : ''}).`,

@@ -21,6 +21,7 @@ export const briefing: Briefing = {
   checks: ['npm test'],
   setup: [],
   repositoryTexts: [],
+  services: [],
   attachments: [],
   images: [],
   playbook: coderPlaybook,

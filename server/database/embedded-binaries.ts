@@ -58,6 +58,18 @@ export async function prepareBinaries(packageFolder: string, linkFolder: string)
   }
 }
 
+/** The folder of `bin`, `lib` and `share`; null where it is not installed, or cannot be used as it is. */
+export async function findBundledPostgres(linkFolder: string): Promise<string | null> {
+  try {
+    const folder = locatePackage();
+    const { env } = await prepareBinaries(folder, linkFolder);
+    return env['LD_LIBRARY_PATH'] === undefined ? join(folder, 'native') : null;
+  } catch (error) {
+    if (error instanceof AppError) return null;
+    throw error;
+  }
+}
+
 const manifest = z.object({ version: z.string() });
 const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 

@@ -2,6 +2,7 @@ import type { CheckReceipt } from '../../contract/changes.ts';
 import type { CheckIntent, CheckResult, CheckStep } from '../../contract/steps.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
 import type { RepositoryHandle } from '../computers/workspaces/repositories.ts';
+import type { ServiceName } from '../computers/workspaces/services.ts';
 import { setupKey } from '../computers/workspaces/setups.ts';
 import { AppError } from '../errors.ts';
 import type { DriveContext } from '../runs/worker.ts';
@@ -14,11 +15,17 @@ export class CheckRunner {
   readonly #parts: DriverParts;
   readonly #context: DriveContext;
   readonly #repository: RepositoryHandle;
+  readonly #services: readonly ServiceName[];
 
-  constructor(parts: DriverParts, context: DriveContext, repository: RepositoryHandle) {
+  constructor(
+    parts: DriverParts,
+    context: DriveContext,
+    project: { repository: RepositoryHandle; services: readonly ServiceName[] },
+  ) {
     this.#parts = parts;
     this.#context = context;
-    this.#repository = repository;
+    this.#repository = project.repository;
+    this.#services = project.services;
   }
 
   /**
@@ -37,6 +44,7 @@ export class CheckRunner {
         repository: this.#repository,
         commit: intent.commit,
         command: intent.command,
+        services: this.#services,
         outputFile,
         limits: { timeoutMs: this.#parts.settings.checkTimeoutMs },
         gate: { folder: gateFolder(run.runId), token: String(run.token) },

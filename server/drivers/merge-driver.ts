@@ -70,7 +70,7 @@ async function recheck(
   plan: { commit: string; target: string },
 ): Promise<DriveResult | null> {
   const { change, parts, context } = branch;
-  const { checks, setupCommands } = await readPreparation(parts.database, change.runId);
+  const { checks, setupCommands, services } = await readPreparation(parts.database, change.runId);
   const { verdict } = await gatherEvidence({
     computer: parts.computer,
     repository,
@@ -80,7 +80,7 @@ async function recheck(
     setupCommands,
     since: 0,
     steps: context.journal.steps,
-    runner: new CheckRunner(parts, context, repository),
+    runner: new CheckRunner(parts, context, { repository, services }),
     signal: context.signal,
     boundary: () => branch.boundary(),
   });

@@ -6,6 +6,7 @@ import type { Git } from '../computers/workspaces/git.ts';
 import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
 import type { Repositories } from '../computers/workspaces/repositories.ts';
 import type { RepositoryContent, Signature } from '../computers/workspaces/repository-content.ts';
+import type { Services } from '../computers/workspaces/services.ts';
 import type { Workspaces } from '../computers/workspaces/workspace.ts';
 import type { CrashPoints } from '../crash-points.ts';
 import type { Database } from '../database/database.ts';
@@ -37,6 +38,7 @@ export interface Computer {
   workspaces: Workspaces;
   setups: PreparedSetups;
   cleanRoom: CleanRoom;
+  services: Services;
   /** A folder of the host for output on its way to becoming an artifact. */
   temporaryFolder: string;
   /** The gate's folder of a run, for checks. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { PhaseStep } from '../../contract/steps.ts';
+import { service } from '../../contract/tasks.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
+import { requireServices } from '../computers/workspaces/services.ts';
 import type { Workspace } from '../computers/workspaces/workspace.ts';
 import type { Queryable } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
@@ -25,6 +27,7 @@ const preparationSchema = z.object({
   checksReason: z.string(),
   setupCommands: z.array(z.string()),
   setupKey: z.string(),
+  services: z.array(service).default([]),
   repositoryTexts: z.array(repositoryText).default([]),
 });
 export type Preparation = z.infer<typeof preparationSchema>;
@@ -44,7 +47,7 @@ export async function prepareRun(
   boundary: () => void,
 ): Promise<PreparedRun> {
   const preparation = await fetchAndPin(parts, context, assignment);
-  const runner = new CheckRunner(parts, context, preparation.repository);
+  const runner = new CheckRunner(parts, context, preparation);
   boundary();
   const setup = await runner.prepareSetup(
     preparation.commit,
@@ -68,9 +71,10 @@ export async function openWorkspace(
 ): Promise<Workspace> {
   const { workspaces } = parts.computer;
   const { run, signal, journal } = context;
-  const { repository, commit } = prepared.preparation;
+  const { repository, commit, services } = prepared.preparation;
   const request = {
     repository,
+    services,
     attachments: prepared.attachments.mounts,
     ...(prepared.setup === null ? {} : { setup: prepared.setup }),
   };
@@ -123,6 +127,7 @@ async function fetchAndPin(
   const step =
     known ?? (await journal.intend({ kind: 'phase', name: 'prepare', intent: { phase: 'prepare' } }));
   const { computer } = parts;
+  requireServices(computer.services, assignment.services ?? []);
   const { repository, commit, branch, warnings } = await findBase(parts, assignment, signal);
   const files = await openCommitFiles(computer, repository, commit, signal);
   const folder = assignment.folder ?? '';
@@ -144,6 +149,7 @@ async function fetchAndPin(
     ...checks,
     setupCommands: plan.commands,
     setupKey: plan.key,
+    services: assignment.services ?? [],
     repositoryTexts: await readRepositoryTexts(files, folder),
   };
   await journal.complete(step.seq, { status: 'done', result: preparation });

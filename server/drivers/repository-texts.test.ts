@@ -55,6 +55,7 @@ test('they reach the agent marked as the words of others, and cannot end their o
       checks: [],
       setup: [],
       repositoryTexts: [{ path: 'AGENTS.md', text, truncated: true }],
+      services: [],
       attachments: [],
       images: [],
       playbook: coderPlaybook,

@@ -65,13 +65,13 @@ async function recheck(
   plan: { commit: string; target: string },
 ): Promise<string | null> {
   const { change, parts, context } = branch;
-  const { checks, setupCommands } = await readPreparation(parts.database, change.runId);
+  const { checks, setupCommands, services } = await readPreparation(parts.database, change.runId);
   const request = {
     computer: parts.computer,
     repository,
     setupCommands,
     since: 0,
-    runner: new CheckRunner(parts, context, repository),
+    runner: new CheckRunner(parts, context, { repository, services }),
     signal: context.signal,
     boundary: () => branch.boundary(),
   };

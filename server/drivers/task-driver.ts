@@ -292,7 +292,7 @@ class TaskRun {
     const { signal, run, control, draining } = this.#context;
     const { agent, policy, model, fallbackModels, prompt, title, instructions } = this.#assignment;
     const { playbook: playbookName } = this.#assignment;
-    const { branch, checks, setupCommands, repositoryTexts } = prepared.preparation;
+    const { branch, checks, setupCommands, repositoryTexts, services } = prepared.preparation;
     const playbook = findPlaybook(playbookName);
     if (playbook === undefined) throw new AppError('unprocessable', `there is no playbook ${playbookName}`);
     const briefing = {
@@ -303,6 +303,7 @@ class TaskRun {
       checks,
       setup: setupCommands,
       repositoryTexts,
+      services,
       attachments: prepared.attachments.files,
       images: prepared.attachments.images,
       playbook,

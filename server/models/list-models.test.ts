@@ -57,7 +57,17 @@ test.each(['broken', 'missing'])('a list that is %s is left out', async (path) =
   expect(await list(connect(path, 'openai-compatible', null))).toEqual([]);
 });
 
+test('a provider that failed is asked again after half a minute', async () => {
+  const asked = headers.length;
+  await list(connect('missing', 'openai-compatible', null));
+  expect(headers).toHaveLength(asked);
+  now += 30_001;
+  await list(connect('missing', 'openai-compatible', null));
+  expect(headers).toHaveLength(asked + 1);
+});
+
 test('a list is asked for once in five minutes', async () => {
+  await list(connect('openai', 'openai'));
   const asked = headers.length;
   await list(connect('openai', 'openai'));
   expect(headers).toHaveLength(asked);

@@ -5,6 +5,8 @@ import type { Connection } from './registry.ts';
 
 const limitMs = 4_000;
 const freshMs = 300_000;
+/** A provider that does not answer is not waited for by everybody who looks. */
+const failedMs = 30_000;
 const most = 500;
 
 const listed = z.object({ id: z.string().min(1) });
@@ -25,17 +27,18 @@ const modelList = z.union([
 
 /** Asks providers which models they have: names for a person to choose from. What fails is left out. */
 export function openModelLists(options: { fetch: typeof fetch; log: Logger; now: () => number }) {
-  const known = new Map<string, { names: string[]; at: number }>();
+  const known = new Map<string, { names: string[]; until: number }>();
   return async (connection: Connection): Promise<string[]> => {
     const key = JSON.stringify([connection.name, connection.baseURL, connection.apiKey]);
     const found = known.get(key);
-    if (found && options.now() - found.at < freshMs) return found.names;
+    if (found && options.now() < found.until) return found.names;
     try {
       const names = await askForModels(connection, options.fetch);
-      known.set(key, { names, at: options.now() });
+      known.set(key, { names, until: options.now() + freshMs });
       return names;
     } catch (error) {
       options.log.debug({ provider: connection.name, error: messageOf(error) }, 'models cannot be listed');
+      known.set(key, { names: [], until: options.now() + failedMs });
       return [];
     }
   };

@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts';
 import type { Price, Rates } from './model.ts';
 
 /** What a person writes of a model: its price, and its limits where they are known. */
-export const listedModel = listedPrice.extend({
+const listedModel = listedPrice.extend({
   /** What a call costs whose input has more than `above` tokens. */
   long: listedPrice.extend({ above: z.number().int().positive() }).optional(),
   contextTokens: z.number().int().positive().default(200_000),
@@ -47,6 +47,16 @@ export function readPriceTable(file: string | URL = new URL('prices.json', impor
     }
     throw error;
   }
+}
+
+/**
+ * The table with the models of `mission.config.json` in the place of its own.
+ * @throws AppError `invalid_request` naming the field
+ */
+export function addOwnModels(table: PriceTable, own: Record<string, unknown>): PriceTable {
+  const parsed = z.record(z.string(), listedModel).safeParse(own);
+  if (parsed.success) return { ...table, models: { ...table.models, ...parsed.data } };
+  throw new AppError('invalid_request', `mission.config.json, "models": ${z.prettifyError(parsed.error)}`);
 }
 
 /** What writing to the cache costs where nobody says it: Anthropic asks a quarter more, the others nothing. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { connectionFile } from '../../contract/system.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   git as gitHere,
   scratchFolder,
@@ -147,14 +147,15 @@ test('files given with a task are there read-only, and leave no trace in the cha
   const image = await upload('screen.png', png);
   expect(image).toMatchObject({ status: 201, body: { mediaType: 'image/png', size: 16 } });
   expect(await upload('../x', png)).toMatchObject({ status: 400 });
-  expect(await upload('big', Buffer.alloc(10 * 1024 ** 2 + 1))).toMatchObject({ status: 413 });
   const model = await house.record(
     'attached',
     'cat "/attachments/notes (1).txt" "/attachments/2-notes (1).txt" > added.txt; ! touch /attachments/x && ! sh -c "echo x >> /attachments/screen.png" && stat -c %s /attachments/screen.png',
     { contains: ['16\n'] },
   );
   const attachments = [text, same, image].map(({ body }) => String(body['id']));
-  const body = { instructions: 'x', repository, model, checks: ['ls /attachments && exit 1; cat added.txt'] };
+  const services: ['postgresql'] = ['postgresql'];
+  const checks = ['ls /attachments && exit 1; cat added.txt; test "$PGDATABASE" = test'];
+  const body = { instructions: 'x', repository, model, services, checks };
   const { run, task } = await api.createTask({ ...body, attachments });
   expect(await api.awaitEnd(run.id)).toMatchObject({ status: 'succeeded' });
   const [change] = await api.changes(task.id);

@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { changeView } from '../../contract/changes.ts';
 import { git } from '../small-repository.ts';
+import type { ServerProcess } from '../start-app.ts';
 import { type House, moving, openHouse, readMain } from './changes-house.ts';
 
 let house: House;
 let folder: string;
+let server: ServerProcess;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'revert-'));
   house = await openHouse();
-  await house.start();
+  server = await house.start();
 });
 afterAll(async () => {
   await house[Symbol.asyncDispose]();
@@ -102,4 +104,27 @@ test('a branch that somebody works on is not moved: the revert lies beside it, a
   expect(await api.awaitEnd((await revert(change.id)).run.id)).toMatchObject({ status: 'succeeded' });
   expect((await show(change.id)).status).toBe('reverted');
   expect(await readMain(repository, 'a.txt')).toBe('one');
+});
+
+test.each([
+  // The move is done and its result is not written; the result is written and the end is not.
+  'commit:steps.complete:before#2',
+  'commit:runs.end:before#1',
+])('killed at %s, when the branch has moved, it is reverted once', async (point) => {
+  const { api } = house.home;
+  const repository = await house.repository({ 'a.txt': 'one\n' });
+  const { change } = await mergeOne(`kim${point.at(-1)}`, repository);
+  const before = await git(repository, 'rev-parse', 'main');
+  await server.stop();
+  server = await house.start({ env: { MISSION_CRASH_AT: point } });
+  const { run } = await revert(change.id);
+  expect(await server.exit).toMatchObject({ signal: 'SIGKILL' });
+  const moved = await git(repository, 'rev-parse', 'main');
+  expect(await git(repository, 'rev-parse', 'main~1')).toBe(before);
+  server = await house.start();
+  expect(await api.awaitEnd(run.id)).toMatchObject({ status: 'succeeded' });
+  expect(await git(repository, 'rev-parse', 'main')).toBe(moved);
+  expect(await show(change.id)).toMatchObject({ status: 'reverted', revertCommit: moved });
+  const moves = (await api.steps(run.id)).filter(({ kind }) => kind === 'tool');
+  expect(moves.map(({ status }) => status)).toEqual(['done']);
 });

@@ -37,7 +37,7 @@ describe('a forbidden import is refused', () => {
     ['server/computers', 'server/computers/planted.ts', '../database/sql.ts', 'server/computers may import'],
     ['server/computers', 'server/computers/a/b/planted.ts', '../../../tools/tool.ts', 'server/computers may'],
     ['server/agent', 'server/agent/planted.ts', '../database/sql.ts', 'server/agent may import'],
-    ['server/agent', 'server/agent/planted.ts', '../tools/tool.ts', 'types alone of server/tools'],
+    ['server/agent', 'server/agent/planted.ts', '../tools/catalogue.ts', 'server/agent may import'],
     ['server/tools', 'server/tools/planted.ts', '../database/sql.ts', 'server/tools may import'],
     ['server/domain', 'server/domain/x/planted.ts', '../../tools/tool.ts', 'server/domain may import'],
     ['server/drivers', 'server/drivers/planted.ts', '../models/model.ts', 'types alone of server/models'],

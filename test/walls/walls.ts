@@ -31,19 +31,12 @@ export const walls: Record<string, Wall> = {
   'server/tools': { imports: ['server/domain', 'server/computers', 'contract'] },
   'server/domain': { imports: [...durable, 'contract'] },
   'server/drivers': {
-    imports: [
-      'server/agent',
-      'server/domain',
-      'server/tools',
-      'server/computers',
-      ...durable,
-      'contract',
-    ],
+    imports: ['server/agent', 'server/domain', 'server/tools', 'server/computers', ...durable, 'contract'],
     types: ['server/models'],
   },
-  'server/http': { imports: ['server/domain', 'server/events', 'contract'] },
-  'server/mcp': { imports: ['server/domain', 'server/events', 'contract'] },
-  'server/channels': { imports: ['server/domain', 'server/events', 'contract'] },
+  'server/http': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
+  'server/mcp': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
+  'server/channels': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
   web: { imports: ['contract'] },
   cli: { imports: ['contract'] },
 };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { AppError } from '../../errors.ts';
 import type { CommandResult, Gate, Limits, Sandbox } from '../sandbox.ts';
 import { checkOut } from './checkout.ts';
 import { checkoutMounts, workspaceTarget } from './checkout-folders.ts';
@@ -6,6 +7,7 @@ import { excerptCollector } from './excerpt.ts';
 import { makeFolder } from './folders.ts';
 import { type Git, gitConfigMount, gitEnvironment } from './git.ts';
 import type { PreparedSetup } from './prepared-setup.ts';
+import { placeServices, type ServiceName, type Services, withServices } from './services.ts';
 import { setupMounts } from './setup-mounts.ts';
 import type { RepositoryHandle } from './source-copy.ts';
 import { sweepTemporaryFolders, withTemporaryFolder } from './temporary-folder.ts';
@@ -16,6 +18,8 @@ export interface CheckRequest {
   setup?: PreparedSetup | undefined;
   /** A line for `sh -c`, as the user wrote it. */
   command: string;
+  /** Started before the command, and ended with it. */
+  services?: readonly ServiceName[];
   limits?: Partial<Limits>;
   /** The whole output, on the host. */
   outputFile?: string;
@@ -45,14 +49,22 @@ export interface CleanRoom {
   ): Promise<CheckResult>;
 }
 
+interface RoomParts {
+  home: string;
+  sandbox: Sandbox;
+  git: Git;
+  /** Not given where checks can have none. */
+  services?: Services;
+}
+
 /** Removes what processes that died left behind. @param parts.home MISSION_HOME; clones are in its `clean` */
-export async function openCleanRoom(parts: { home: string; sandbox: Sandbox; git: Git }): Promise<CleanRoom> {
+export async function openCleanRoom(parts: RoomParts): Promise<CleanRoom> {
   await sweepTemporaryFolders(parts);
   return { runCheck: (request, signal, onOutput) => runCheck(parts, request, signal, onOutput) };
 }
 
 async function runCheck(
-  parts: { home: string; sandbox: Sandbox; git: Git },
+  parts: RoomParts,
   request: CheckRequest,
   signal: AbortSignal,
   onOutput: ((chunk: Uint8Array) => void) | undefined,
@@ -69,14 +81,20 @@ async function runCheck(
       signal,
     );
     const prepared = await setupMounts(git, setup, { folders, gate }, signal);
+    const { names, place } = servicesOf(parts, request);
     const excerpt = excerptCollector(4096, 4096);
     const result = await sandbox.run(
       {
-        argv: ['sh', '-c', command],
+        argv: [...(names.length > 0 ? [withServices] : []), 'sh', '-c', command],
         cwd: workspaceTarget,
-        mounts: [...checkoutMounts(folders), gitConfigMount(git.configFile), ...prepared.mounts],
+        mounts: [
+          ...checkoutMounts(folders),
+          gitConfigMount(git.configFile),
+          ...prepared.mounts,
+          ...place.mounts,
+        ],
         scratch: prepared.scratch,
-        env: gitEnvironment,
+        env: { ...gitEnvironment, ...place.env },
         network: 'none',
         limits: { timeoutMs: 600_000, ...limits },
         ...(gate ? { gate } : {}),
@@ -96,6 +114,12 @@ async function runCheck(
       outputBytes: result.outputBytes,
     };
   });
+}
+
+function servicesOf({ services }: RoomParts, { services: names = [] }: CheckRequest) {
+  if (services !== undefined) return { names, place: placeServices(services, names) };
+  if (names.length > 0) throw new AppError('unprocessable', `${names.join(' and ')} cannot be started here`);
+  return { names, place: { mounts: [], env: {} } };
 }
 
 function outcomeOf(result: CommandResult): CheckResult['outcome'] {

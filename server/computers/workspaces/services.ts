@@ -84,11 +84,17 @@ export function placeServices(
 }
 
 async function findSystemPostgres(root: string): Promise<ServiceProgram | null> {
-  const versions = (await namesIn(root)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(b) - Number(a));
+  const versions = (await namesIn(root))
+    .filter((name) => /^\d+$/.test(name))
+    .sort((a, b) => Number(b) - Number(a));
   for (const version of versions) {
     const bin = join(root, version, 'bin');
     // Only below /usr is what every command sees anyway.
-    if (bin.startsWith('/usr/') && (await exists(join(bin, 'initdb'))) && (await exists(join(bin, 'postgres'))))
+    if (
+      bin.startsWith('/usr/') &&
+      (await exists(join(bin, 'initdb'))) &&
+      (await exists(join(bin, 'postgres')))
+    )
       return { mounts: [], bin };
   }
   return null;

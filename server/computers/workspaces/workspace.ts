@@ -18,6 +18,7 @@ import {
 } from './git.ts';
 import type { PreparedSetup } from './prepared-setup.ts';
 import type { Signature } from './repository-content.ts';
+import { placeServices, type ServiceName, type Services } from './services.ts';
 import { setupMounts } from './setup-mounts.ts';
 import { openSnapshots, type Snapshots } from './snapshots.ts';
 import type { RepositoryHandle } from './source-copy.ts';
@@ -63,6 +64,8 @@ export interface WorkspaceRequest {
   setup?: PreparedSetup | undefined;
   /** Files that were given with the task, read-only and outside the work tree. */
   attachments?: Mount[] | undefined;
+  /** Started only for commands that are given to `/mission/with-services`. */
+  services?: readonly ServiceName[] | undefined;
 }
 
 export interface NewWorkspaceRequest extends WorkspaceRequest {
@@ -82,10 +85,17 @@ export interface Workspaces {
   remove(runId: string): Promise<void>;
 }
 
+interface WorkspaceParts {
+  home: string;
+  sandbox: Sandbox;
+  git: Git;
+  services?: Services;
+}
+
 const takeOverLimitMs = 15_000;
 
 /** @param home MISSION_HOME; workspaces are in its `runs` */
-export function openWorkspaces(parts: { home: string; sandbox: Sandbox; git: Git }): Workspaces {
+export function openWorkspaces(parts: WorkspaceParts): Workspaces {
   const { home, sandbox, git } = parts;
   const runs = join(home, 'runs');
   const folderOf = (runId: string) => {
@@ -156,7 +166,7 @@ async function readBase(mark: string): Promise<string | null> {
 }
 
 function build(
-  parts: { home: string; sandbox: Sandbox; git: Git },
+  parts: WorkspaceParts,
   runId: string,
   place: Place,
   request: WorkspaceRequest,
@@ -164,7 +174,8 @@ function build(
 ): { workspace: Workspace; snapshots: Snapshots } {
   const { sandbox, git } = parts;
   const { folders, gate } = place;
-  const { repository, setup, attachments = [] } = request;
+  const { repository, setup, attachments = [], services = [] } = request;
+  const beside = parts.services ? placeServices(parts.services, services) : { mounts: [], env: {} };
   const snapshots = openSnapshots(git, { folders, store: place.store, gate });
   const oneAtATime = serialise();
 
@@ -185,9 +196,10 @@ function build(
         gitConfigMount(git.configFile),
         ...prepared.mounts,
         ...attachments,
+        ...beside.mounts,
       ],
       scratch: prepared.scratch,
-      env: { ...gitEnvironment, ...env },
+      env: { ...gitEnvironment, ...beside.env, ...env },
       network: 'none',
       gate,
     };

@@ -1,9 +1,16 @@
 import type { ProviderView, PutPriceBody, PutProviderBody } from '../../../contract/models.ts';
 import type { Database } from '../../database/database.ts';
+import type { Logger } from '../../log.ts';
 import type { Actor } from '../actor.ts';
-import { type ProviderContext, putProvider, removeProvider } from './change-providers.ts';
+import { type ProviderContext, putProvider, removeProvider, resealCredentials } from './change-providers.ts';
 import { putPrice, readPrices, type SaidPrice } from './model-prices.ts';
-import { type ConnectedProvider, presentProvider, readProviders } from './providers.ts';
+import {
+  type ConfiguredProvider,
+  type ConnectedProvider,
+  presentProvider,
+  readProviders,
+} from './providers.ts';
+import { openVault } from './vault.ts';
 
 /**
  * The providers and prices that people gave, over those of the configuration. Nothing is held in memory: what
@@ -14,6 +21,26 @@ export class ProviderRegistry {
 
   constructor(context: ProviderContext) {
     this.#context = context;
+  }
+
+  /**
+   * Opens the vault too, and seals anew with its current key what an older one sealed.
+   * @param options.vaultKey the keys; null for those of the file
+   * @throws AppError invalid_request where a key is none
+   */
+  static async open(options: {
+    database: Database;
+    configured: readonly ConfiguredProvider[];
+    vaultKey: string | null;
+    vaultFile: string;
+    log: Logger;
+  }): Promise<ProviderRegistry> {
+    const { database, configured, vaultKey, vaultFile, log } = options;
+    const vault = openVault({ given: vaultKey, file: vaultFile });
+    const resealed = await resealCredentials(database, vault);
+    if (resealed > 0)
+      log.info({ credentials: resealed }, 'credentials were sealed anew with the current key');
+    return new ProviderRegistry({ database, configured, vault });
   }
 
   /** With their keys: for a call, never for an answer or a log. */

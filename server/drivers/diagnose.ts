@@ -1,10 +1,10 @@
 import { statfs } from 'node:fs/promises';
-import type { ProviderView, TestedModel } from '../contract/models.ts';
-import type { Finding } from '../contract/system.ts';
-import { probeSandbox } from './computers/probe-sandbox.ts';
-import type { Database } from './database/database.ts';
-import { sql } from './database/sql.ts';
-import { AppError, messageOf } from './errors.ts';
+import type { ProviderView, TestedModel } from '../../contract/models.ts';
+import type { Finding } from '../../contract/system.ts';
+import { probeSandbox } from '../computers/probe-sandbox.ts';
+import type { Database } from '../database/database.ts';
+import { sql } from '../database/sql.ts';
+import { AppError, messageOf } from '../errors.ts';
 
 const wantedDiskBytes = 2 * 1024 ** 3;
 

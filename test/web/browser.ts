@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { loginLink } from '../../contract/sessions.ts';
+import type { House } from '../e2e/changes-house.ts';
+
+const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const root = join(import.meta.dirname, '..', '..', 'web');
+
+export const views = {
+  wide: { width: 1440, height: 900 },
+  phone: { width: 390, height: 844 },
+} as const;
+
+export interface Look {
+  theme: 'light' | 'dark';
+  view: keyof typeof views;
+}
+
+/** The dashboard as the server will serve it. */
+export async function buildDashboard(): Promise<void> {
+  await build({ root, logLevel: 'error' });
+}
+
+/** @throws Error that says how to get Chromium where there is none */
+export async function openBrowser(): Promise<Browser> {
+  if (!existsSync(executablePath)) {
+    throw new Error(`${executablePath} is not there: apt-get install chromium, or set CHROMIUM to another`);
+  }
+  return chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
+  });
+}
+
+/** A browser's window for somebody who has followed a login link. What goes wrong in the page is kept. */
+export async function enter(browser: Browser, house: House, look: Look): Promise<Visit> {
+  const context = await browser.newContext({
+    viewport: views[look.view],
+    colorScheme: look.theme,
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
+  });
+  const { url } = await house.request('POST', '/login-links', loginLink);
+  await page.goto(url);
+  await page.getByRole('heading', { name: 'Now', exact: true }).waitFor();
+  return { context, page, origin: new URL(url).origin, faults };
+}
+
+export interface Visit {
+  context: BrowserContext;
+  page: Page;
+  origin: string;
+  /** Errors that nobody caught, and breaches of the content policy. */
+  faults: string[];
+}
