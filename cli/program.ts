@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { Client } from './client.ts';
 import { addAskCommands } from './commands/asks.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import { addChangeCommands } from './commands/changes.ts';
 import { addHaltCommands } from './commands/halt.ts';
 import { addNotifyCommands } from './commands/notify.ts';
@@ -45,6 +46,7 @@ export async function createProgram(args: string[]): Promise<number> {
   addAskCommands(program, run);
   addChangeCommands(program, run);
   addNotifyCommands(program, run);
+  addBackupCommands(program, run);
   for (const command of everyCommand(program)) addCommonOptions(command);
   try {
     if (args.length === 0) program.help({ error: true });

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { developerPrompt } from './agent/developer.ts';
+import { openBackup } from './backup/write-backup.ts';
 import { systemClock } from './clock.ts';
 import { openLocalSandbox } from './computers/local-sandbox.ts';
 import type { Sandbox } from './computers/sandbox.ts';
@@ -96,7 +97,7 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
   });
   const sandbox = await openSandbox(config, { log, crashPoints, started });
   const computer = await openComputer(config, sandbox);
-  const artifacts = new Artifacts({ database, folder: join(config.home, 'artifacts') });
+  const artifacts = new Artifacts({ database, folder: artifactFolder(config) });
   await registerDeveloper(database, config);
 
   const upkeep = await startUpkeep(config, { connection, database, feed, sandbox, log, started });
@@ -339,6 +340,8 @@ async function startApi(config: Config, base: ApiBase): Promise<Pick<App, 'url' 
   const server = buildHttpServer({
     ...base,
     models: { list: () => models.list(), registry, test },
+    openBackup: (signal) =>
+      openBackup({ database, artifacts: artifactFolder(config), version: readVersion() }, signal),
     notifications: {
       settings: upkeep.settings,
       test: (actor, name) => upkeep.notifier.test(actor, name),
@@ -385,6 +388,8 @@ async function startApi(config: Config, base: ApiBase): Promise<Pick<App, 'url' 
   const { token } = await createLoginToken(database, person);
   return { url, loginUrl: `${url}/login#token=${token}` };
 }
+
+const artifactFolder = (config: Config) => join(config.home, 'artifacts');
 
 function readVersion(): string {
   const parsed = z.object({ version: z.string() }).parse(createRequire(import.meta.url)('../package.json'));

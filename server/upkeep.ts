@@ -8,7 +8,7 @@ import type { Config } from './config.ts';
 import type { Connection } from './database/connection.ts';
 import type { Database } from './database/database.ts';
 import { openVault } from './domain/credentials/vault.ts';
-import { countDeadLetters, deliveryTask } from './domain/notifications/deliveries.ts';
+import { countDeadLetters, deliveryTask, requeueDeliveries } from './domain/notifications/deliveries.ts';
 import {
   listNotifications,
   type NotificationSettings,
@@ -79,6 +79,7 @@ export async function startUpkeep(
   started.use(runner);
   await runner.start();
   await makeRoom();
+  await requeueDeliveries(database);
   started.use(notifier);
   return {
     settings,

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ChangeDiff } from '../../contract/changes.ts';
@@ -19,6 +20,7 @@ import { servePage } from './page.ts';
 import { answerProblem } from './problems.ts';
 import { askRoutes } from './routes/asks.ts';
 import { attachmentRoutes } from './routes/attachments.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { eventRoutes } from './routes/events.ts';
 import { haltRoutes } from './routes/halt.ts';
@@ -48,6 +50,8 @@ export interface HttpParts {
   now: () => number;
   readDiff: (change: { runId: string; base: string; commit: string }) => Promise<ChangeDiff>;
   doctor: (actor: Actor, options: { test: boolean }) => Promise<Finding[]>;
+  /** All that the server knows, as a stream. */
+  openBackup: (signal: AbortSignal) => Readable;
   notifications: {
     settings: NotificationSettings;
     test: (actor: Actor, name: string) => Promise<{ delivered: true; host: string }>;
@@ -108,6 +112,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       eventRoutes(routes, parts);
       modelRoutes(routes, parts);
       notificationRoutes(routes, parts);
+      backupRoutes(routes, parts);
       systemRoutes(routes, parts);
       done();
     },

@@ -36,7 +36,7 @@ beforeAll(async () => {
   const gone = createServer();
   const goneAt = await listening(gone);
   gone.close();
-  home = started.use(await makeHome({ models: { 'groq/small': small } }));
+  home = started.use(await makeHome({ models: { 'groq/small': small, 'openai/large': small } }));
   const env = {
     ANTHROPIC_API_KEY: 'sk-wrong',
     ANTHROPIC_BASE_URL: `http://127.0.0.1:${provider}/v1`,
@@ -69,7 +69,7 @@ test.each([
   ['a provider that is gone', 'groq/small', 'Cannot connect to API'],
   [
     'a proxy that refuses',
-    'openai/gpt-5.4',
+    'openai/large',
     'The proxy refused the connection with status 403: look at HTTPS_PROXY',
   ],
 ])('%s: the run waits by name and tries again', async (_name, model, reason) => {

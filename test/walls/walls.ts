@@ -12,7 +12,7 @@ interface Wall {
 
 /** Files at the top of server/ that are open to all of it. */
 const open = ['clock', 'crash-points', 'errors', 'ids', 'log', 'signal'].map((name) => `server/${name}.ts`);
-const ends = ['server/app.ts', 'server/main.ts', 'server/upkeep.ts'];
+const ends = ['server/app.ts', 'server/main.ts', 'server/upkeep.ts', 'server/restore.ts'];
 const durable = ['server/database', 'server/events', 'server/runs', 'server/jobs'];
 
 export const walls: Record<string, Wall> = {
@@ -23,6 +23,7 @@ export const walls: Record<string, Wall> = {
   'server/events': { imports: ['server/database', 'contract'] },
   // A mutation and its event are one transaction, so what is durable appends to the log itself.
   'server/runs': { imports: ['server/database', 'server/events', 'contract'] },
+  'server/backup': { imports: ['server/database', 'server/events', 'contract'] },
   'server/jobs': { imports: ['server/database', 'server/events', 'contract'] },
   'server/models': { imports: ['contract'] },
   'server/computers': { imports: ['contract'] },

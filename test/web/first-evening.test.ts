@@ -151,10 +151,10 @@ test('a page that has lost the server says so, and claims nothing', { timeout: 1
 test('a run of ten thousand steps opens at its end, in few nodes', { timeout: 120_000 }, async () => {
   const { run } = await giveTask('recorded/endless');
   await house.home.api.control(run.id, 'stop');
-  await house.home.api.awaitEnd(run.id);
+  const { steps } = await house.home.api.awaitEnd(run.id);
   await house.store.database.many(
     sql`INSERT INTO steps (run_id, seq, kind, name, status, lease_token, intent, result, started_at, ended_at)
-        SELECT ${run.id}, 100 + n, 'tool', 'read_file', 'done', 1,
+        SELECT ${run.id}, ${steps}::integer + n, 'tool', 'read_file', 'done', 1,
           jsonb_build_object('callId', 'c' || n, 'modelSeq', 1, 'name', 'read_file', 'effect', 'read',
             'input', jsonb_build_object('path', 'file-' || n || '.txt')),
           jsonb_build_object('ok', true, 'output', repeat('line' || chr(10), 200)), now(), now()

@@ -65,6 +65,26 @@ async function enqueueOne(
   ]);
 }
 
+/** Deliveries whose job is not there, as after a restore, get one again. */
+export async function requeueDeliveries(database: Database): Promise<void> {
+  await database.transaction('notifications.requeue', async (transaction) => {
+    const rows = await transaction.many<{ id: string }>(
+      sql`SELECT id FROM notification_deliveries WHERE status = 'waiting'
+            AND NOT EXISTS (SELECT FROM graphile_worker.jobs WHERE key = notification_deliveries.id)
+          FOR UPDATE SKIP LOCKED`,
+    );
+    await enqueueJobs(
+      transaction,
+      rows.map(({ id }) => ({
+        task: deliveryTask,
+        payload: { delivery: id },
+        key: id,
+        maxAttempts: mostAttempts,
+      })),
+    );
+  });
+}
+
 async function readTaskTitle(transaction: Queryable, taskId: string | undefined): Promise<string | null> {
   if (taskId === undefined) return null;
   const task = await transaction.maybe<{ title: string }>(sql`SELECT title FROM tasks WHERE id = ${taskId}`);

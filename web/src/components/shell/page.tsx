@@ -30,38 +30,38 @@ export function Page(props: PageProps) {
   const small = 'grid size-9 place-items-center rounded-md md:hidden';
   return (
     <>
-      <header className="flex min-h-[52px] flex-none items-center gap-x-3 gap-y-1 border-b border-line bg-bg px-3.5 md:px-5">
-        {parent !== undefined && (
-          <Link to={parent.to} className="hidden text-ink-3 hover:text-ink lg:inline">
-            {parent.title} /
-          </Link>
-        )}
-        {heading ?? <h1 className="truncate text-lg font-semibold">{title}</h1>}
-        <span className="flex-1" />
-        {isWide && actions}
-        <button
-          type="button"
-          aria-label="Search or do"
-          onClick={openPalette}
-          className={`${small} text-ink-2`}
-        >
-          <Search size={18} aria-hidden="true" />
-        </button>
-        <button
-          type="button"
-          aria-label="Stop everything"
-          onClick={openHalt}
-          disabled={isHalted}
-          className={`${small} text-fail disabled:opacity-50`}
-        >
-          <OctagonX size={18} aria-hidden="true" />
-        </button>
-      </header>
-      {actions !== undefined && !isWide && (
-        <div className="flex flex-none items-center gap-2 overflow-x-auto border-b border-line px-3.5 py-2 empty:hidden">
-          {actions}
+      <header className="flex-none border-b border-line bg-bg">
+        <div className="flex min-h-[52px] items-center gap-x-3 px-3.5 md:px-5">
+          {parent !== undefined && (
+            <Link to={parent.to} className="hidden text-ink-3 hover:text-ink lg:inline">
+              {parent.title} /
+            </Link>
+          )}
+          {heading ?? <h1 className="truncate text-lg font-semibold">{title}</h1>}
+          <span className="flex-1" />
+          {isWide && actions}
+          <button
+            type="button"
+            aria-label="Search or do"
+            onClick={openPalette}
+            className={`${small} text-ink-2`}
+          >
+            <Search size={18} aria-hidden="true" />
+          </button>
+          <button
+            type="button"
+            aria-label="Stop everything"
+            onClick={openHalt}
+            disabled={isHalted}
+            className={`${small} text-fail disabled:opacity-50`}
+          >
+            <OctagonX size={18} aria-hidden="true" />
+          </button>
         </div>
-      )}
+        {actions !== undefined && !isWide && (
+          <div className="flex items-center gap-2 overflow-x-auto px-3.5 pb-2.5 empty:hidden">{actions}</div>
+        )}
+      </header>
       <main
         id="main"
         ref={scroller}

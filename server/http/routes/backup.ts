@@ -1,0 +1,13 @@
+import { AppError } from '../../errors.ts';
+import type { HttpParts, Routes } from '../server.ts';
+
+export function backupRoutes(routes: Routes, parts: HttpParts): void {
+  routes.get('/backup', async (request, reply) => {
+    if (request.actor.role !== 'admin') throw new AppError('forbidden', 'only admins take backups');
+    return reply
+      .header('content-type', 'application/gzip')
+      .header('content-disposition', 'attachment; filename="mission-control.backup"')
+      .header('cache-control', 'no-store')
+      .send(parts.openBackup(parts.stopping));
+  });
+}
