@@ -40,9 +40,9 @@ beforeAll(async () => {
   const env = {
     ANTHROPIC_API_KEY: 'sk-wrong',
     ANTHROPIC_BASE_URL: `http://127.0.0.1:${provider}/v1`,
-    GROQ_API_KEY: 'x',
+    GROQ_API_KEY: 'sk-for-groq',
     GROQ_BASE_URL: `http://127.0.0.1:${goneAt}/v1`,
-    OPENAI_API_KEY: 'x',
+    OPENAI_API_KEY: 'sk-for-the-proxy',
     HTTPS_PROXY: `http://127.0.0.1:${await listening(proxy)}`,
     NO_PROXY: '127.0.0.1',
   };
