@@ -6,6 +6,7 @@ import { addChangeCommands } from './commands/changes.ts';
 import { addHaltCommands } from './commands/halt.ts';
 import { addNotifyCommands } from './commands/notify.ts';
 import { addRunCommands } from './commands/runs.ts';
+import { addServiceCommands } from './commands/service.ts';
 import { addSystemCommands } from './commands/system.ts';
 import { missionHome } from './connection.ts';
 import type { CommandContext } from './context.ts';
@@ -47,6 +48,7 @@ export async function createProgram(args: string[]): Promise<number> {
   addChangeCommands(program, run);
   addNotifyCommands(program, run);
   addBackupCommands(program, run);
+  addServiceCommands(program, run);
   for (const command of everyCommand(program)) addCommonOptions(command);
   try {
     if (args.length === 0) program.help({ error: true });

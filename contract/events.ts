@@ -16,6 +16,7 @@ export const eventTypes = [
   'change.pushed',
   'change.reverted',
   'change.closed',
+  'disk.full',
   'halt.began',
   'halt.ended',
   'message.sent',

@@ -65,7 +65,7 @@ export const createTaskBody = z.strictObject({
   /** What is wanted, in words; the agent reads it as its task. */
   instructions: z.string().trim().min(1).max(100_000),
   title: z.string().trim().min(1).max(200).optional(),
-  /** An absolute path on the server's machine, or a file:, http: or https: URL. */
+  /** An absolute path on the server's machine, a file:, http:, https: or ssh: URL, or git@host:path. */
   repository: z.string().trim().min(1).max(4_096),
   branch: z.string().trim().min(1).max(250).optional(),
   /** Where checks and set-up run and are looked for; the repository's root where it is not given. */

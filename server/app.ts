@@ -1,8 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { hostname } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { developerPrompt } from './agent/developer.ts';
 import { openBackup } from './backup/write-backup.ts';
 import { systemClock } from './clock.ts';
@@ -52,6 +50,7 @@ import { LiveChannel } from './events/live.ts';
 import { Sequencer } from './events/sequencer.ts';
 import { listen } from './http/listen.ts';
 import { buildHttpServer } from './http/server.ts';
+import { readVersion } from './http/version.ts';
 import { newId } from './ids.ts';
 import { type Logger, openLog } from './log.ts';
 import { type ModelCatalogue, openModels } from './models/models.ts';
@@ -100,7 +99,15 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
   const artifacts = new Artifacts({ database, folder: artifactFolder(config) });
   await registerDeveloper(database, config);
 
-  const upkeep = await startUpkeep(config, { connection, database, feed, sandbox, log, started });
+  const upkeep = await startUpkeep(config, {
+    connection,
+    database,
+    feed,
+    sandbox,
+    git: computer.git,
+    log,
+    started,
+  });
   if (config.roles.includes('worker')) {
     await startWorker(config, {
       database,
@@ -215,7 +222,7 @@ async function openSandbox(config: Config, base: Base & { crashPoints: CrashPoin
 
 async function openComputer(config: Config, sandbox: Sandbox): Promise<Computer> {
   const { home } = config;
-  const git = await openGit(home, sandbox);
+  const git = await openGit(home, sandbox, { sshFolder: join(homedir(), '.ssh') });
   const bundledPostgres = await findBundledPostgres(join(home, 'runtime', 'postgresql-links'));
   const services = await openServices(home, { bundledPostgres });
   const parts = { home, sandbox, git, services };
@@ -390,8 +397,3 @@ async function startApi(config: Config, base: ApiBase): Promise<Pick<App, 'url' 
 }
 
 const artifactFolder = (config: Config) => join(config.home, 'artifacts');
-
-function readVersion(): string {
-  const parsed = z.object({ version: z.string() }).parse(createRequire(import.meta.url)('../package.json'));
-  return parsed.version;
-}

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { type DiskSettings, diskSettings } from '../contract/disk.ts';
+import { type ForgeSettings, forgeKinds } from '../contract/forges.ts';
 import {
   defaultBaseUrl,
   normalizeBaseUrl,
@@ -11,7 +12,6 @@ import {
   providerName,
 } from '../contract/models.ts';
 import { type NotificationBody, notificationBody, notificationsInFile } from '../contract/notifications.ts';
-import { type ForgeSettings, forgeKinds } from './computers/workspaces/forges.ts';
 import { AppError, messageOf } from './errors.ts';
 
 const positive = z.coerce.number().positive();
@@ -49,7 +49,14 @@ const configFile = z.strictObject({
   checks: z
     .strictObject({ timeoutMinutes: positive.optional(), redRounds: z.number().int().min(1).optional() })
     .optional(),
-  commits: z.strictObject({ name: z.string().min(1), email: z.string().min(1) }).optional(),
+  commits: z
+    .strictObject({
+      name: z.string().min(1).optional(),
+      email: z.string().min(1).optional(),
+      /** The file of an SSH private key without a passphrase; what is delivered is signed with it. */
+      signingKey: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
+    })
+    .optional(),
   /** What kind of forge a host is, such as `"git.example.org": "gitea"`. */
   forges: z.record(z.string().min(1), z.enum(forgeKinds)).optional(),
   workers: z.strictObject({ capacity: z.number().int().min(1).max(1_000).optional() }).optional(),
@@ -117,6 +124,7 @@ export interface Config {
   redRounds: number;
   capacity: number;
   identity: { name: string; email: string };
+  signingKey: string | null;
   forges: ForgeSettings;
   /** Without a slash at its end; null for the address that the server listens on. */
   publicUrl: string | null;
@@ -165,7 +173,11 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     redRounds: file.checks?.redRounds ?? 3,
     capacity: file.workers?.capacity ?? 4,
     forges: { hosts: file.forges ?? {}, tokens: readTokens(environmentValues) },
-    identity: file.commits ?? { name: 'Mission Control', email: 'mission-control@localhost' },
+    identity: {
+      name: file.commits?.name ?? 'Mission Control',
+      email: file.commits?.email ?? 'mission-control@localhost',
+    },
+    signingKey: file.commits?.signingKey ?? null,
     publicUrl: (environmentValues.MISSION_PUBLIC_URL ?? file.publicUrl)?.replace(/\/+$/, '') ?? null,
     notifications: readNotifications(set, file.notifications ?? {}),
     disk: file.disk,

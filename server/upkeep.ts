@@ -1,9 +1,11 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { DiskSettings } from '../contract/disk.ts';
 import type { Finding } from '../contract/system.ts';
 import { Notifier } from './channels/notifications/notifier.ts';
 import { systemClock } from './clock.ts';
 import type { Sandbox } from './computers/sandbox.ts';
+import type { Git } from './computers/workspaces/git.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './database/connection.ts';
 import type { Database } from './database/database.ts';
@@ -17,11 +19,13 @@ import {
 import type { RoomOptions } from './drivers/disk-room.ts';
 import { measureFolder } from './drivers/disk-usage.ts';
 import { Janitor, janitorTask } from './drivers/janitor.ts';
+import { appendEvents } from './events/append.ts';
 import type { EventFeed } from './events/feed.ts';
 import { newId } from './ids.ts';
 import { enqueueJobs } from './jobs/enqueue.ts';
 import { installJobs, JobRunner } from './jobs/job-runner.ts';
 import type { Logger } from './log.ts';
+import { openFetch } from './models/network.ts';
 import { identifyProcess, judgeProcess } from './runs/process-identity.ts';
 
 export interface Upkeep {
@@ -42,11 +46,12 @@ export async function startUpkeep(
     database: Database;
     feed: EventFeed;
     sandbox: Sandbox;
+    git: Git;
     log: Logger;
     started: AsyncDisposableStack;
   },
 ): Promise<Upkeep> {
-  const { connection, database, feed, sandbox, log, started } = parts;
+  const { connection, database, feed, sandbox, git, log, started } = parts;
   const { home } = config;
   let address: string | null = null;
   const vault = openVault({ given: config.vaultKey, file: join(home, 'vault.key') });
@@ -54,13 +59,30 @@ export async function startUpkeep(
   const settings: NotificationSettings = { vault, fixed: config.notifications };
   const publicUrl = () => config.publicUrl ?? address;
   await installJobs(connection, log);
-  const notifier = new Notifier({ database, feed, clock: systemClock, log, settings, publicUrl });
-  const janitor = new Janitor({ home, database, sandbox, clock: systemClock, log, settings: config.disk });
+  const notifier = new Notifier({
+    database,
+    feed,
+    clock: systemClock,
+    log,
+    settings,
+    publicUrl,
+    fetch: openFetch(config.proxy),
+  });
+  const janitor = new Janitor({
+    home,
+    database,
+    sandbox,
+    git,
+    clock: systemClock,
+    log,
+    settings: config.disk,
+  });
   const sweep = janitorTask(home);
   const makeRoom = () =>
     database.transaction('jobs.sweep', (transaction) =>
       enqueueJobs(transaction, [{ task: sweep, payload: {}, key: sweep, maxAttempts: 3 }]),
     );
+  const tellDiskFull = tellingDiskFull(database, home);
   const runner = new JobRunner({
     connection,
     database,
@@ -88,7 +110,10 @@ export async function startUpkeep(
       home,
       minimumFreeBytes: config.disk.minimumFreeGigabytes * 1024 ** 3,
       clock: systemClock,
-      makeRoom,
+      onFull: async () => {
+        await makeRoom();
+        await tellDiskFull();
+      },
     },
     diagnose: async () => [
       await diagnoseNotifications(database, settings),
@@ -128,15 +153,41 @@ async function diagnoseNotifications(database: Database, settings: NotificationS
 async function diagnoseUse(home: string, settings: DiskSettings): Promise<Finding> {
   const names = ['runs', 'setups', 'artifacts', 'repositories', 'postgres', 'temporary'];
   const bytes = await Promise.all(names.map((name) => measureFolder(join(home, name))));
-  const gigabytes = (index: number) => (bytes[index] ?? 0) / 1024 ** 3;
-  const detail = names.map((name, index) => `${name} ${gigabytes(index).toFixed(2)} GiB`).join(', ');
-  const over = gigabytes(0) > settings.workspaceGigabytes || gigabytes(1) > settings.setupGigabytes;
+  const sizes = bytes.map((size) => (size === null ? null : size / 1024 ** 3));
+  const detail = names.map((name, index) => {
+    const size = sizes[index];
+    return `${name} ${typeof size === 'number' ? `${size.toFixed(2)} GiB` : '(too much to count now)'}`;
+  });
+  const over = (sizes[0] ?? 0) > settings.workspaceGigabytes || (sizes[1] ?? 0) > settings.setupGigabytes;
   return {
     name: 'disk use',
     state: over ? 'warning' : 'ok',
-    detail,
+    detail: detail.join(', '),
     mend: over
       ? 'raise the quota under "disk" in mission.config.json, or end runs that are not needed'
       : null,
+  };
+}
+
+const tellAgainMs = 3_600_000;
+
+/** People are told at most once an hour, however many runs wait. */
+function tellingDiskFull(database: Database, home: string): () => Promise<void> {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const now = systemClock.monotonic();
+    if (now - toldAt < tellAgainMs) return;
+    toldAt = now;
+    await database.transaction('disk.full', (transaction) =>
+      appendEvents(transaction, [
+        {
+          type: 'disk.full',
+          entityType: 'worker',
+          entityId: hostname(),
+          actor: 'control-plane',
+          data: { home },
+        },
+      ]),
+    );
   };
 }

@@ -35,7 +35,7 @@ export function addRunCommands(program: Command, run: Run): void {
     .command('run')
     .description('give a task on a repository to an agent, and watch it')
     .argument('<task>', 'what is wanted, in words; - reads it from standard input')
-    .requiredOption('--repo <path-or-url>', 'a folder here, or a file:, http: or https: URL')
+    .requiredOption('--repo <path-or-url>', 'a folder here, or a file:, https: or ssh: URL, or git@host:path')
     .option('--branch <name>', "work from this branch instead of the repository's own")
     .option('--folder <path>', 'where in the repository checks and set-up run')
     .option('--title <words>', 'a name for lists; made from the task otherwise')
@@ -120,7 +120,8 @@ export function taskBody(
   const { repo, branch, folder: part, title, check, setup, agent, model, usd, tokens } = options;
   if (instructions.trim() === '')
     throw new CommandError(exitStatus.usage, 'The task is empty; say what is wanted.');
-  const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(repo) || /^file:/i.test(repo);
+  const isUrl =
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(repo) || /^file:/i.test(repo) || /^[\w.+-]+@[\w.-]+:/.test(repo);
   return {
     instructions,
     repository: isUrl ? repo : resolve(folder, repo),

@@ -6,8 +6,8 @@ export interface RoomOptions {
   home: string;
   minimumFreeBytes: number;
   clock: Clock;
-  /** Called when a run begins to wait, so that what is no longer needed goes. */
-  makeRoom: () => Promise<void>;
+  /** Called when a run begins to wait: what is no longer needed goes, and people are told. */
+  onFull: () => Promise<void>;
 }
 
 const lookAgainMs = 15_000;
@@ -39,8 +39,8 @@ export function isDiskFull(error: unknown): boolean {
   return false;
 }
 
-async function waitForRoom({ home, clock, makeRoom, minimumFreeBytes }: RoomOptions): Promise<DriveResult> {
-  await makeRoom();
+async function waitForRoom({ home, clock, onFull, minimumFreeBytes }: RoomOptions): Promise<DriveResult> {
+  await onFull();
   const now = clock.now();
   const wanted = `${(minimumFreeBytes / 1024 ** 3).toFixed(1)} GiB`;
   return {

@@ -6,11 +6,14 @@ import type { DiskSettings } from '../../contract/disk.ts';
 import type { Clock } from '../clock.ts';
 import type { Sandbox } from '../computers/sandbox.ts';
 import { entriesOf, exists, isMissing, removeTree } from '../computers/workspaces/folders.ts';
+import type { Git } from '../computers/workspaces/git.ts';
+import { forgetRuns, runsKept } from '../computers/workspaces/prune-copy.ts';
 import type { Database } from '../database/database.ts';
 import {
   forgetOldArtifacts,
   forgetOldRows,
   readEndedRuns,
+  readForgettableRuns,
   readOldContents,
   readSetupsInUse,
   withEndedRun,
@@ -28,6 +31,7 @@ export interface JanitorOptions {
   home: string;
   database: Database;
   sandbox: Sandbox;
+  git: Git;
   clock: Clock;
   log: Logger;
   settings: DiskSettings;
@@ -62,6 +66,7 @@ export class Janitor {
     const workspaces = await this.#sweepWorkspaces(signal);
     const setups = await this.#sweepSetups(signal);
     const artifacts = await this.#sweepArtifacts(signal);
+    await this.#sweepCopies(signal);
     await forgetOldRows(this.#options.database);
     const swept = { workspaces, setups, artifacts, leftovers };
     if (Object.values(swept).some((count) => count > 0))
@@ -136,6 +141,17 @@ export class Janitor {
       }
     }
     return forgetOldArtifacts(database, settings.artifactDays);
+  }
+
+  /** The control plane's copies of repositories let go of what runs of long ago had delivered. */
+  async #sweepCopies(signal: AbortSignal): Promise<void> {
+    const { database, git, settings } = this.#options;
+    for (const path of await this.#entries('repositories')) {
+      if (!(await exists(join(path, 'HEAD')))) continue;
+      const kept = await runsKept(git, path, signal);
+      const gone = await readForgettableRuns(database, kept, settings.artifactDays);
+      if (gone.length > 0) await forgetRuns(git, path, gone, signal);
+    }
   }
 
   /** The same content may be kept anew meanwhile: a file that turns out to be fresh is put back. */

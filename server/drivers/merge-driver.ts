@@ -10,6 +10,7 @@ import { gatherEvidence } from './evidence.ts';
 import type { DriverParts } from './parts.ts';
 import { readPreparation } from './prepare.ts';
 import { closeUp } from './rest.ts';
+import { signDelivery } from './signing.ts';
 
 /** What will become of the target branch: the commit to move it to, and whether that has its evidence. */
 type Plan =
@@ -58,7 +59,11 @@ async function planMerge(branch: BranchMove, repository: RepositoryHandle, targe
     context.signal,
   );
   if (made.kind === 'conflict') return { ...made, target };
-  if (made.kind === 'merged') return { kind: 'move', commit: made.commit, target, checked: false };
+  if (made.kind === 'merged') {
+    const range = { commit: made.commit, above: [target, change.commit] };
+    const commit = await signDelivery(parts, repository, range, context.signal);
+    return { kind: 'move', commit, target, checked: false };
+  }
   if (made.commit === target) return { kind: 'already_merged', commit: target };
   return { kind: 'move', commit: made.commit, target, checked: true };
 }

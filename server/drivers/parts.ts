@@ -1,7 +1,7 @@
+import type { ForgeSettings } from '../../contract/forges.ts';
 import type { LiveText } from '../../contract/system.ts';
 import type { Clock } from '../clock.ts';
 import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
-import type { ForgeSettings } from '../computers/workspaces/forges.ts';
 import type { Git } from '../computers/workspaces/git.ts';
 import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
 import type { Repositories } from '../computers/workspaces/repositories.ts';
@@ -57,6 +57,8 @@ export interface DriverSettings {
   owner: string;
   /** Where changes are pushed, and with what tokens. */
   forges: ForgeSettings;
+  /** The host's file of the SSH key that deliveries are signed with; null where they are not. */
+  signingKey: string | null;
   /** The commits' author. */
   identity: Signature;
 }

@@ -9,6 +9,7 @@ import { CheckRunner } from './checks.ts';
 import { isRed, runChecks } from './evidence.ts';
 import type { DriverParts } from './parts.ts';
 import { readPreparation } from './prepare.ts';
+import { signDelivery } from './signing.ts';
 
 /** Takes a merged change out of its branch again, as a commit of its own that has passed the checks. */
 export function openRevertDriver(parts: DriverParts): Driver {
@@ -47,7 +48,8 @@ async function revertOnce(branch: BranchMove): Promise<DriveResult | null> {
       `what came after the change touches the same lines, in ${made.files.join(', ')}; revert it by hand: git revert ${change.mergedCommit ?? change.commit}`,
     );
   }
-  const plan = { commit: made.commit, target };
+  const range = { commit: made.commit, above: [target] };
+  const plan = { commit: await signDelivery(parts, repository, range, signal), target };
   const objection = await recheck(branch, repository, plan);
   if (objection !== null) return branch.failed(objection);
   const moved = await branch.move(repository, plan, `mission/revert-${change.id}`);

@@ -25,6 +25,7 @@ import { openWorkspace, type PreparedRun, prepareRun } from './prepare.ts';
 import { enterPhase, JournalRecord } from './record.ts';
 import { endedResult, isExpectedFailure, pausedResult, Rest } from './rest.ts';
 import { briefOnSentBack, objectToRework } from './sent-back.ts';
+import { signDelivery } from './signing.ts';
 import { openRunWorkspace, openToolContext } from './tool-ports.ts';
 
 /** Drives a task's run: prepares, lets the agent work, gathers the evidence, offers the change. */
@@ -151,8 +152,14 @@ class TaskRun {
       return this.#sendBack(
         `There are changes that are not committed:\n${head.status}\nCommit what belongs to the change and remove the rest.`,
       );
-    const commit = head.commit ?? workspace.base;
-    if (commit !== workspace.base) await workspace.exportCommit(commit, this.#context.signal);
+    const worked = head.commit ?? workspace.base;
+    if (worked !== workspace.base) await workspace.exportCommit(worked, this.#context.signal);
+    const commit = await signDelivery(
+      this.#parts,
+      prepared.preparation.repository,
+      { commit: worked, above: [workspace.base] },
+      this.#context.signal,
+    );
     const missing = await findMissingSubmodules(
       this.#parts.computer.git,
       prepared.preparation.repository,

@@ -41,7 +41,7 @@ async function openDispatched({ httpProxy, httpsProxy, noProxy }: ProxySettings)
       body: typeof body === 'string' ? body : null,
       signal: signal ?? null,
       dispatcher,
-      redirect: 'error',
+      redirect: init?.redirect === 'manual' ? 'manual' : 'error',
     });
     return new Response(response.body, {
       status: response.status,

@@ -51,8 +51,13 @@ export class LeaseWatch implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const wait = new Signal();
+    let looked = this.#clock.monotonic();
     while (!this.#stop.signal.aborted) {
       try {
+        // Nor what stood still while this process was frozen itself, as all of a machine that sleeps is.
+        const now = this.#clock.monotonic();
+        if (now - looked > this.#intervalMs * 3) this.#sightings.clear();
+        looked = now;
         await this.look();
       } catch (error) {
         this.#log.warn({ error: messageOf(error) }, 'leases cannot be watched now');

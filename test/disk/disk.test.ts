@@ -37,6 +37,7 @@ test('a full disk: runs wait by name, reading and stopping work, and with room t
     expect(data['waiting']).toMatchObject({ on: 'blocker', owner: 'operators', atDeadline: 'retry' });
     expect(JSON.stringify(data)).toContain('is full: free some space');
   }
+  await home.api.awaitEvent(({ type }) => type === 'disk.full');
   expect((await mission(home.path, ['status'])).stdout).toContain('is full: free some space');
   await home.api.control(other.run.id, 'stop');
   expect(await home.api.awaitEnd(other.run.id)).toMatchObject({ status: 'stopped' });

@@ -159,8 +159,9 @@ test('files given with a task are there read-only, and leave no trace in the cha
   const { run, task } = await api.createTask({ ...body, attachments });
   expect(await api.awaitEnd(run.id)).toMatchObject({ status: 'succeeded' });
   const [change] = await api.changes(task.id);
-  console.log(JSON.stringify(change?.receipt), JSON.stringify((await api.steps(run.id)).filter((s) => s.kind === 'tool').map((s) => [s.name, s.result])));
-  expect(change?.receipt.checks.at(-1)?.excerpt).toContain('from the notes\nothers\n');
+  expect(change?.receipt.checks.find(({ where }) => where === 'change')?.excerpt).toContain(
+    'from the notes\nothers\n',
+  );
   await expect(api.createTask({ ...body, attachments: ['art_none'] })).rejects.toThrow(
     /there is no attachment/,
   );

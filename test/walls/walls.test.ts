@@ -32,6 +32,7 @@ describe('a forbidden import is refused', () => {
     ['server/database', 'server/database/planted.ts', '../../contract/ids.ts', 'nothing of the rest'],
     ['server/events', 'server/events/planted.ts', '../runs/a.ts', 'server/events may import'],
     ['server/runs', 'server/runs/planted.ts', '../domain/a.ts', 'server/runs may import'],
+    ['server/backup', 'server/backup/planted.ts', '../domain/a.ts', 'server/backup may import'],
     ['server/jobs', 'server/jobs/planted.ts', '../agent/a.ts', 'server/jobs may import'],
     ['server/models', 'server/models/planted.ts', '../tools/tool.ts', 'server/models may import'],
     ['server/computers', 'server/computers/planted.ts', '../database/sql.ts', 'server/computers may import'],

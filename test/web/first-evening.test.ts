@@ -1,8 +1,8 @@
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { sql } from '../../server/database/sql.ts';
@@ -21,9 +21,14 @@ let port = '0';
 beforeAll(async () => {
   await buildDashboard();
   recordings = await mkdtemp(join(tmpdir(), 'web-recordings-'));
-  await copyFile(join(root, 'recordings', 'sample-task.jsonl'), join(recordings, 'sample-task.jsonl'));
-  await copyFile(join(import.meta.dirname, 'hostile.jsonl'), join(recordings, 'hostile.jsonl'));
-  await copyFile(join(root, 'test', 'recordings', 'endless.jsonl'), join(recordings, 'endless.jsonl'));
+  const sources = [
+    'recordings/sample-task',
+    'test/recordings/endless',
+    'test/web/hostile',
+    'test/web/evening',
+  ];
+  for (const source of sources)
+    await copyFile(join(root, `${source}.jsonl`), join(recordings, `${basename(source)}.jsonl`));
   house = await openHouse();
   await startServer();
   browser = await openBrowser();
@@ -76,6 +81,68 @@ test('a newcomer comes by the link, runs the sample task, and merges its change'
   await page.getByRole('dialog').getByRole('button', { name: 'Merge' }).click();
   await page.getByText(/merged into main as/).waitFor({ timeout: sampleLimitMs });
   await button(page, 'Revert').waitFor();
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+const evenings: Look[] = [
+  { theme: 'light', view: 'wide' },
+  { theme: 'dark', view: 'phone' },
+];
+
+test.each(evenings)('an own repository, by keyboard: $theme, $view', { timeout: 180_000 }, async (look) => {
+  const repository = await house.repository(small);
+  const { page, context, faults } = await visit(look);
+  const { keyboard } = page;
+  const follow = async (name: string) => {
+    await page.getByRole('link', { name }).first().focus();
+    await keyboard.press('Enter');
+  };
+  const press = async (name: string, within: Page | Locator = page) => {
+    await within.getByRole('button', { name, exact: true }).focus();
+    await keyboard.press('Enter');
+  };
+  await keyboard.press('c');
+  await page.getByLabel('What is wanted').waitFor();
+  await keyboard.type('Make the list longer');
+  await keyboard.press('Tab');
+  await keyboard.type(repository);
+  for (const key of ['Tab', 'Tab', 'Enter', 'Tab', 'Tab']) await keyboard.press(key);
+  await keyboard.type('ls');
+  for (const key of ['Tab', 'Tab']) await keyboard.press(key);
+  await keyboard.type('recorded/evening');
+  await keyboard.press('Control+Enter');
+  await page.waitForURL(/\/runs\/run_/);
+
+  // While its command sleeps: a word to it, a pause, and on.
+  await page.getByText('sleep 3').first().waitFor({ timeout: 30_000 });
+  await keyboard.press('i');
+  await keyboard.type('Keep the order of the lines.');
+  await keyboard.press('Enter');
+  await page.getByText('Said. It is read at the next step.').waitFor();
+  await keyboard.press('Escape');
+  await keyboard.press('p');
+  await page.getByText('paused by a person').first().waitFor({ timeout: 30_000 });
+  await keyboard.press('p');
+  await page.getByText('Keep the order of the lines.').first().waitFor({ timeout: 30_000 });
+  await follow('Review the change');
+
+  await page.getByText('every check passed').waitFor({ timeout: 60_000 });
+  await press('Send back');
+  await page.getByLabel('What must become different?').waitFor();
+  await keyboard.type('Make it longer still.');
+  await press('Send back', page.getByRole('dialog'));
+  await page.getByText('Sent back by owner').waitFor();
+  await follow('Make the list longer');
+  await follow('Run 2');
+  await follow('Review the change');
+  await page.getByText('a change that was sent back').waitFor({ timeout: 60_000 });
+  await press('Merge');
+  await press('Merge', page.getByRole('dialog'));
+  await page.getByText(/merged into main as/).waitFor({ timeout: 60_000 });
+  await press('Revert');
+  await press('Revert', page.getByRole('dialog'));
+  await page.getByText('reverted', { exact: true }).first().waitFor({ timeout: 60_000 });
   expect(faults).toEqual([]);
   await context.close();
 });

@@ -1,4 +1,4 @@
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -6,7 +6,7 @@ import { z } from 'zod';
 import './app.css';
 import { EventSocket } from './api/event-socket.ts';
 import { PartsProvider } from './api/parts.tsx';
-import { ApiClient, ApiProblem } from './api/request.ts';
+import { ApiClient, ApiProblem, isUnauthenticated } from './api/request.ts';
 import { ToastProvider } from './components/ui/toasts.tsx';
 import { createAppRouter, preloadPages } from './router.tsx';
 
@@ -16,7 +16,14 @@ z.config({ jitless: true });
 /** After the first page has what it needs. */
 const preloadAfterMs = 1_500;
 
-const queries = new QueryClient({
+const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // A session that has ended shows itself at whatever is asked next; the gate then leads to the login.
+    onError: (error, query) => {
+      if (isUnauthenticated(error) && query.queryKey[0] !== 'session')
+        void queries.invalidateQueries({ queryKey: ['session'] });
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,

@@ -79,9 +79,11 @@ const settings = createRoute({
   component: pages.settings,
 });
 
+const nowhere = createRoute({ getParentRoute: () => inside, path: '$', component: NotFound });
+
 const tree = root.addChildren([
   login,
-  inside.addChildren([now, asks, ask, tasks, newTask, task, run, changes, change, settings]),
+  inside.addChildren([now, asks, ask, tasks, newTask, task, run, changes, change, settings, nowhere]),
 ]);
 
 /** Fetches every page ahead, so that a server that goes away later does not take unseen pages with it. */
@@ -111,7 +113,11 @@ function NotFound() {
       <div className="p-5">
         <Empty title="There is nothing at this address">
           <p>
-            It may have been mistyped, or be of another server. <a href="/">Go to Now</a>.
+            It may have been mistyped, or be of another server.{' '}
+            <a href="/" className="text-accent underline underline-offset-2">
+              Go to Now
+            </a>
+            .
           </p>
         </Empty>
       </div>

@@ -28,6 +28,8 @@ export interface NotifierOptions {
   clock: Clock;
   log: Logger;
   settings: NotificationSettings;
+  /** How requests leave this machine: through a proxy where one is set. */
+  fetch: typeof fetch;
   /** Where people open the dashboard, without a slash at its end. */
   publicUrl: () => string | null;
 }
@@ -70,7 +72,12 @@ export class Notifier implements AsyncDisposable {
       const target = await openNotification(database, settings, delivery.notification);
       if (target === undefined) throw new NotDelivered('the notification was removed', false);
       const { signal } = attempt;
-      await sendNotification(target, delivery.message, { id: delivery.id, now: clock.now(), signal });
+      await sendNotification(target, delivery.message, {
+        id: delivery.id,
+        now: clock.now(),
+        signal,
+        fetch: this.#options.fetch,
+      });
     } catch (error) {
       if (attempt.signal.aborted) throw error;
       const again = error instanceof NotDelivered && error.again && !attempt.last;
@@ -93,7 +100,12 @@ export class Notifier implements AsyncDisposable {
     const { host } = await getNotification(database, settings, name);
     const target = await openNotification(database, settings, name);
     if (target === undefined) throw new AppError('not_found', `there is no notification ${name}`);
-    const attempt = { id: newId('dlv'), now: clock.now(), signal: this.#stop.signal };
+    const attempt = {
+      id: newId('dlv'),
+      now: clock.now(),
+      signal: this.#stop.signal,
+      fetch: this.#options.fetch,
+    };
     try {
       await sendNotification(target, testMessage(name, attempt, this.#options.publicUrl()), attempt);
     } catch (error) {

@@ -19,13 +19,13 @@ export class NotDelivered extends Error {
 export async function sendNotification(
   target: NotificationBody,
   message: NotificationMessage,
-  attempt: { id: string; now: number; signal: AbortSignal },
+  attempt: { id: string; now: number; signal: AbortSignal; fetch: typeof fetch },
 ): Promise<void> {
   const { url, headers, body } = writeRequest(target, message, attempt);
   const signal = AbortSignal.any([attempt.signal, AbortSignal.timeout(limitMs)]);
   let response: Response;
   try {
-    response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
+    response = await attempt.fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
     await response.body?.cancel();
   } catch (error) {
     throw new NotDelivered(reasonOf(error), true);

@@ -2,6 +2,7 @@ import type { Gate } from '../sandbox.ts';
 import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { checkOutModules } from './checkout-modules.ts';
 import { expectSuccess, type Git, requireObjectId } from './git.ts';
+import { lfsMounts } from './lfs.ts';
 import type { Signature } from './repository-content.ts';
 import { type RepositoryHandle, repositoryMount, repositoryTarget } from './source-copy.ts';
 
@@ -66,7 +67,11 @@ if git ls-files -s | grep -q '^160000 '; then echo modules; fi`;
     {
       cwd: workspaceTarget,
       stdin: exclude.map((path) => `/${path.replace(/[\\*?[\]#! ]/g, '\\$&')}\n`).join(''),
-      mounts: [...checkoutMounts(folders), repositoryMount(repository, 'read')],
+      mounts: [
+        ...checkoutMounts(folders),
+        repositoryMount(repository, 'read'),
+        ...(await lfsMounts(repository)),
+      ],
       limits: { timeoutMs: 900_000 },
       ...(gate ? { gate } : {}),
     },

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { Gate } from '../sandbox.ts';
 import { expectSuccess, type Git, isBranchName, requireObjectId } from './git.ts';
+import { deliverLfs } from './lfs.ts';
 import {
   gitDirInside,
   isDirty,
@@ -110,6 +111,7 @@ async function move(
   if (before.tip === commit) return { kind: 'moved' };
   if (before.tip !== expected) return { kind: 'moved_meanwhile', commit: before.tip };
   await bringObjects(git, repository, source, delivery, signal);
+  await deliverLfs(git, repository, source, delivery, signal);
   const holder = (await workTreesOf(source, before.bare)).find((tree) => tree.branches.includes(branch));
   if (holder) return { kind: 'branch_checked_out', path: holder.path };
   const none = '0'.repeat(40);

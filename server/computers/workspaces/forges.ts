@@ -1,14 +1,5 @@
+import type { ForgeKind, ForgeSettings } from '../../../contract/forges.ts';
 import { AppError } from '../../errors.ts';
-
-export const forgeKinds = ['github', 'gitlab', 'gitea'] as const;
-export type ForgeKind = (typeof forgeKinds)[number];
-
-export interface ForgeSettings {
-  /** What kind of forge a host is, where its name does not tell. */
-  hosts: Record<string, ForgeKind>;
-  /** From the environment; sent to hosts of that kind alone. */
-  tokens: Partial<Record<ForgeKind, string>>;
-}
 
 /** Where a branch is pushed, and with what. */
 export interface PushTarget {
@@ -17,7 +8,7 @@ export interface PushTarget {
   token: string;
 }
 
-export const tokenVariables: Record<ForgeKind, string> = {
+const tokenVariables: Record<ForgeKind, string> = {
   github: 'GITHUB_TOKEN',
   gitlab: 'GITLAB_TOKEN',
   gitea: 'GITEA_TOKEN',

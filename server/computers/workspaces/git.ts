@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { Command, CommandResult, Mount, Sandbox } from '../sandbox.ts';
+import { lfsConfig } from './lfs-filter.ts';
 
 /**
  * Git, always inside the sandbox and always with a configuration of ours. Two layers: a global file, which
@@ -12,6 +13,8 @@ import type { Command, CommandResult, Mount, Sandbox } from '../sandbox.ts';
 export interface Git {
   /** The host's path of the global configuration; mounted at `gitConfigTarget`. */
   configFile: string;
+  /** The user's `.ssh`, for sources that are reached by ssh; null where there is none to be used. */
+  sshFolder: string | null;
   /** Runs git with `args`. A failure of git is a result. */
   git(args: string[], options: GitOptions, signal: AbortSignal): Promise<CommandResult>;
   /** Runs a constant script of ours; values go in as `$1`, `$2`, never into its text. */
@@ -46,13 +49,15 @@ const globalConfig = `[safe]
 	allow = always
 [protocol "http"]
 	allow = always
+[protocol "ssh"]
+	allow = always
 [protocol "ext"]
 	allow = never
 [advice]
 	detachedHead = false
 [submodule]
 	recurse = false
-`;
+${lfsConfig}`;
 
 const enforced: [string, string][] = [
   ['core.hooksPath', '/dev/null'],
@@ -92,7 +97,11 @@ const controlEnvironment: Record<string, string> = {
 };
 
 /** @param home MISSION_HOME, which exists */
-export async function openGit(home: string, sandbox: Sandbox): Promise<Git> {
+export async function openGit(
+  home: string,
+  sandbox: Sandbox,
+  options: { sshFolder?: string } = {},
+): Promise<Git> {
   const configFile = join(home, 'gitconfig');
   const fresh = `${configFile}.${process.pid}`;
   await mkdir(home, { recursive: true });
@@ -113,6 +122,7 @@ export async function openGit(home: string, sandbox: Sandbox): Promise<Git> {
     );
   return {
     configFile,
+    sshFolder: options.sshFolder ?? null,
     git: (args, options, signal) => run(['git', ...args], options, signal),
     script: (script, args, options, signal) => run(['sh', '-euc', script, 'sh', ...args], options, signal),
   };

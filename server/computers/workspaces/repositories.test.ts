@@ -263,5 +263,6 @@ test('what is in a copy is merged the same way each time, fast-forwards, and nam
   expect(await repositories.merge(repository, { ...request, change: clash }, never)).toEqual({
     kind: 'conflict',
     files: ['b.txt'],
+    tree: expect.stringMatching(/^[0-9a-f]{40}$/),
   });
 });

@@ -8,6 +8,7 @@ import {
   type TargetState,
 } from './delivery.ts';
 import type { Git } from './git.ts';
+import { bringLfs } from './lfs.ts';
 import { type MergeRequest, type MergeResult, merge } from './merge.ts';
 import { openRepositoryContent, type RepositoryContent } from './repository-content.ts';
 import { type Fetched, fetchSource, type RepositoryHandle } from './source-copy.ts';
@@ -36,6 +37,7 @@ export function openRepositories(home: string, git: Git): Repositories {
       const fetched = await fetchSource(git, join(home, 'repositories'), request, signal);
       const { repository, commit, source } = fetched;
       const warnings = await bringSubmodules(git, repository, source, commit, signal);
+      await bringLfs(git, repository, source, commit, signal);
       return { ...fetched, warnings: [...fetched.warnings, ...warnings] };
     },
     merge: (...args) => merge(git, ...args),

@@ -1,10 +1,10 @@
 import { access, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Service } from '../../../contract/tasks.ts';
 import { AppError } from '../../errors.ts';
 import type { Mount } from '../sandbox.ts';
 
-export const serviceNames = ['postgresql', 'redis'] as const;
-export type ServiceName = (typeof serviceNames)[number];
+export type ServiceName = Service;
 
 /** A service's programs as they are inside the sandbox. */
 export interface ServiceProgram {

@@ -100,7 +100,7 @@ describe('a snapshot', () => {
       `mkdir -p ignored deep/er; echo secret > ignored/x; printf 'lf\\n$Id$' > deep/er/y.bin; : > empty
        ln -s /etc/passwd out; ln -s nowhere dangling; echo '#!' > run; chmod 755 run; printf n > "$(printf 'new\\nline')"
        printf x > '-rf'; printf x > ':(top)'; printf x > 'Ümläut "q"'; git add -A; git commit -q -m one; echo staged > staged; git add staged; echo later >> staged; printf x > 'git~1'
-       printf '*.txt text eol=crlf working-tree-encoding=UTF-16\n* filter=lfs ident\n' > .gitattributes`,
+       printf '*.txt text eol=crlf working-tree-encoding=UTF-16\n* filter=unknown ident\n' > .gitattributes`,
     );
     const before = wholeState('back');
     const snapshot = await workspace.snapshot(never);

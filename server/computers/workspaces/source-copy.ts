@@ -6,6 +6,7 @@ import type { CommandResult, Mount } from '../sandbox.ts';
 import { exists } from './folders.ts';
 import { expectSuccess, failureOf, type Git, isBranchName } from './git.ts';
 import { type PathSource, resolveSource, type Source, sourceKey, unusable } from './source-location.ts';
+import { explainSshFailure, openTransport } from './transport.ts';
 
 /** The control plane's bare copy of one source. Agents' commands never see it. */
 export interface RepositoryHandle {
@@ -153,9 +154,10 @@ git for-each-ref --format='%(refname)' refs/heads`;
 }
 
 async function inspectUrl(git: Git, location: string, signal: AbortSignal): Promise<Seen> {
+  const transport = await openTransport(location, git.sshFolder);
   const result = await git.git(
     ['ls-remote', '--symref', '--', location, 'HEAD', 'refs/heads/*'],
-    { mounts: [], network: 'open', limits: { timeoutMs: 60_000 } },
+    { ...transport, network: 'open', limits: { timeoutMs: 60_000 } },
     signal,
   );
   if (result.exitCode !== 0) throw fetchFailure(location, result);
@@ -242,6 +244,7 @@ keep_ref "refs/mission/bases/$commit" "$commit"
 git update-ref -d "$4"
 echo "$commit"`;
   const path = source.kind === 'path';
+  const transport = path ? null : await openTransport(source.location, git.sshFolder);
   const result = await git.script(
     script,
     [
@@ -251,7 +254,11 @@ echo "$commit"`;
       `refs/mission/fetching/${randomBytes(8).toString('hex')}`,
     ],
     {
-      mounts: [repositoryMount(repository, 'write'), ...(path ? sourceMounts(source, 'read') : [])],
+      mounts: [
+        repositoryMount(repository, 'write'),
+        ...(path ? sourceMounts(source, 'read') : (transport?.mounts ?? [])),
+      ],
+      ...(transport === null ? {} : { env: transport.env }),
       network: path ? 'none' : 'open',
       limits: { timeoutMs: 1_800_000 },
     },
@@ -263,6 +270,8 @@ echo "$commit"`;
 
 function fetchFailure(location: string, result: CommandResult): AppError {
   const said = failureOf(result);
+  const ssh = explainSshFailure(location, said);
+  if (ssh !== null) return unusable(ssh);
   if (/could not read Username|Authentication failed|terminal prompts disabled/.test(said)) {
     return unusable(
       `${location} asks for credentials, or does not exist: clone it on this machine and give the path`,

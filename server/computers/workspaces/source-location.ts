@@ -3,6 +3,7 @@ import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppError, messageOf } from '../../errors.ts';
+import { sshHostOf } from './transport.ts';
 
 /** A repository on this machine, found by reading small files only: no git runs outside the sandbox. */
 export interface PathSource {
@@ -24,15 +25,18 @@ export interface UrlSource {
 export type Source = PathSource | UrlSource;
 
 /**
- * @param location an absolute path, `file://`, `https://` or `http://`
+ * @param location an absolute path, `file://`, `https://`, `http://`, `ssh://` or `git@host:path`
  * @throws AppError `repository_unusable` with what to do
  */
 export async function resolveSource(location: string): Promise<Source> {
   if (/^https?:\/\//.test(location)) return { kind: 'url', location: checkedUrl(location) };
+  if (sshHostOf(location) !== null) return { kind: 'url', location };
   if (location.startsWith('file://')) return resolvePath(pathOfUrl(location));
   if (location.startsWith('/')) return resolvePath(location);
   if (/^[a-z+]+:\/\/|^[^/]+@[^/]+:/i.test(location)) {
-    throw unusable(`${location} cannot be fetched: give a path, or an https:// address`);
+    throw unusable(
+      `${location} cannot be fetched: give a path, or an https://, ssh:// or git@host:path address`,
+    );
   }
   throw unusable(
     `${location} is not an absolute path: give the repository's full path, or its https:// address`,

@@ -3,6 +3,7 @@ import { dirname, posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { failureOf, type Git, isRepositoryPath, requireObjectId, splitNul } from './git.ts';
 import { type RepositoryHandle, repositoryMount, repositoryTarget } from './source-copy.ts';
+import { sshHostOf } from './transport.ts';
 
 /** A submodule of one commit. */
 export interface SubmoduleLink {
@@ -64,7 +65,14 @@ export function resolveSubmoduleUrl(url: string, base: string): SubmoduleAddress
   const whole = relative ? resolveRelative(url, base) : url;
   if (whole === null) return { kind: 'refused', reason: 'it leads out of where its repository is' };
   if (relative && base.startsWith('/')) return { kind: 'path', location: whole };
-  if (/^ssh:\/\/|^[\w.-]+@[\w.-]+:(?!\/\/)/.test(whole)) return { kind: 'url', location: whole };
+  const own = hostOf(base);
+  const privately = {
+    kind: 'refused',
+    reason: 'it names a private machine that the repository did not come from',
+  } as const;
+  const sshHost = sshHostOf(whole);
+  if (sshHost !== null)
+    return isPrivateHost(sshHost) && sshHost !== own ? privately : { kind: 'url', location: whole };
   if (!/^https?:\/\//.test(whole) || !URL.canParse(whole)) {
     return {
       kind: 'refused',
@@ -73,10 +81,12 @@ export function resolveSubmoduleUrl(url: string, base: string): SubmoduleAddress
   }
   const { hostname, username, password, href } = new URL(whole);
   if (username || password) return { kind: 'refused', reason: 'it holds a user name or password' };
-  const own = URL.canParse(base) ? new URL(base).hostname : null;
-  if (isPrivateHost(hostname) && hostname !== own)
-    return { kind: 'refused', reason: 'it names a private machine that the repository did not come from' };
+  if (isPrivateHost(hostname) && hostname !== own) return privately;
   return { kind: 'url', location: href };
+}
+
+function hostOf(base: string): string | null {
+  return sshHostOf(base) ?? (URL.canParse(base) ? new URL(base).hostname : null);
 }
 
 /** Git's rule for relative addresses, without its leave to climb above the repository's own folder. */

@@ -184,7 +184,7 @@ status=0
 git cat-file -e "$3^{commit}" 2> /dev/null && git rev-list --objects --quiet "$3" && keep_ref "${moduleRefs}/$3" "$3" || status=10
 git for-each-ref --format='delete %(refname)' "refs/mission/fetching/$4" | git update-ref --stdin
 exit $status`;
-  const transport = path ? null : await openTransport(source.location);
+  const transport = path ? null : await openTransport(source.location, git.sshFolder);
   const result = await git.script(
     script,
     [

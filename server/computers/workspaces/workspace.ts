@@ -16,6 +16,7 @@ import {
   requireObjectId,
   splitNul,
 } from './git.ts';
+import { exportLfs, lfsMounts } from './lfs.ts';
 import type { PreparedSetup } from './prepared-setup.ts';
 import type { Signature } from './repository-content.ts';
 import { placeServices, type ServiceName, type Services } from './services.ts';
@@ -197,6 +198,7 @@ function build(
         ...prepared.mounts,
         ...attachments,
         ...beside.mounts,
+        ...(await lfsMounts(repository)),
       ],
       scratch: prepared.scratch,
       env: { ...gitEnvironment, ...beside.env, ...env },
@@ -222,8 +224,12 @@ function build(
     run,
     snapshot: (signal) => oneAtATime(() => snapshots.take(signal)),
     restore: (snapshot, signal) => oneAtATime(() => snapshots.restore(snapshot, signal)),
-    exportCommit: (commit, signal) =>
-      exportCommit(parts, { runId, agentGit: folders.git, repository, base, commit, gate }, signal),
+    async exportCommit(commit, signal) {
+      const request = { runId, agentGit: folders.git, repository, base, commit, gate };
+      const exported = await exportCommit(parts, request, signal);
+      await exportLfs(git, repository, request, signal);
+      return exported;
+    },
     head: (signal) => readHead(git, place, signal),
   };
   return { workspace, snapshots };

@@ -211,3 +211,30 @@ test('no limit is none', () => {
   } as const;
   expect(judge(none, amount(9e12, 9e12))).toBe('fits');
 });
+
+test('at 80 % of a limit it is told, once, and again where a raised limit comes near', async () => {
+  const day = await openDay({ run: amount(1_000, 1_000), dayMicros: 1_000_000 });
+  const told = async () => {
+    const rows = await home.database.many<{ scope: string }>(
+      sql`SELECT data ->> 'scope' AS scope FROM event_outbox WHERE type = 'budget.near' AND data ->> 'key' = ${day.run}`,
+    );
+    return rows.map(({ scope }) => scope);
+  };
+  const spend = async (seq: number, micros: number) => {
+    expect(await day.take(seq, amount(micros, micros))).toBe('fits');
+    await day.settle(seq, amount(micros, micros));
+  };
+  await spend(1, 790);
+  expect(await told()).toEqual([]);
+  await spend(2, 20);
+  expect(await told()).toEqual(['run']);
+  await spend(3, 20);
+  expect(await told()).toEqual(['run']);
+  await home.database.transaction('test.raise', async (transaction) =>
+    raiseBudget(transaction, (await day.readRun()).id, amount(1_000, 1_000)),
+  );
+  await spend(4, 600);
+  expect(await told()).toEqual(['run']);
+  await spend(5, 300);
+  expect(await told()).toEqual(['run', 'run']);
+});

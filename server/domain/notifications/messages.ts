@@ -13,6 +13,7 @@ export interface NotificationMessage {
 
 const topics: Partial<Record<EventType, NotificationTopic>> = {
   'ask.opened': 'needed',
+  'disk.full': 'needed',
   'task.completed': 'ended',
   'task.failed': 'ended',
   'task.cancelled': 'ended',
@@ -39,7 +40,7 @@ export function writeMessage(
   const link = publicUrl === null ? null : `${publicUrl}${pathOf(event)}`;
   const task = context.taskTitle === null ? '' : shorten(context.taskTitle, 120);
   const { title, text } = wordsOf(event, task);
-  return { topic, title: shorten(title, 200), text: shorten(text, 1_000), link, event };
+  return { topic, title: shorten(title.replace(/\s+/g, ' '), 200), text: shorten(text, 1_000), link, event };
 }
 
 function wordsOf({ type, data }: CloudEvent, task: string): { title: string; text: string } {
@@ -48,6 +49,8 @@ function wordsOf({ type, data }: CloudEvent, task: string): { title: string; tex
   switch (type) {
     case 'ask.opened':
       return { title: `Needed: ${about}`, text: of('question') };
+    case 'disk.full':
+      return { title: 'Needed: the disk is full', text: `Runs wait until there is room at ${of('home')}.` };
     case 'ask.expired':
       return {
         title: `Nobody decided: ${about}`,

@@ -49,6 +49,21 @@ export async function readSetupsInUse(database: Queryable): Promise<Set<string>>
 const isOld = (days: number) => sql`tasks.status IN ('completed', 'failed', 'cancelled')
   AND tasks.updated_at < now() - make_interval(secs => ${days * 86_400})`;
 
+/** Of these runs those of tasks that ended so long ago and whose commits nobody can ask for any more. */
+export async function readForgettableRuns(
+  database: Queryable,
+  ids: readonly string[],
+  days: number,
+): Promise<string[]> {
+  const rows = await database.many<{ id: string }>(
+    sql`SELECT runs.id FROM runs JOIN tasks ON tasks.id = runs.task_id
+        WHERE runs.id = ANY(${ids}::text[]) AND runs.ended_at IS NOT NULL AND ${isOld(days)}
+          AND NOT EXISTS (SELECT FROM changes WHERE changes.run_id = runs.id
+            AND changes.status IN ('ready', 'merged', 'reverted'))`,
+  );
+  return rows.map((row) => row.id);
+}
+
 /** Contents that only artifacts of tasks which ended so long ago name. */
 export async function readOldContents(database: Queryable, days: number): Promise<string[]> {
   const rows = await database.many<{ hash: string }>(

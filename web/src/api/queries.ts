@@ -8,7 +8,7 @@ import { statusView } from '../../../contract/system.ts';
 import { taskView } from '../../../contract/tasks.ts';
 import { useParts } from './parts.tsx';
 import { isUnauthenticated } from './request.ts';
-import { askList, changeList, runList, taskList } from './schemas.ts';
+import { askList, changeList, runList, stepList, taskList } from './schemas.ts';
 
 /** Leases are asked for again so often while something runs; everything else waits for its event. */
 const leaseRefreshMs = 5_000;
@@ -28,6 +28,12 @@ export function useSession() {
   });
 }
 
+/** Viewers look; operators and admins act. */
+export function useCanAct(): boolean {
+  const role = useSession().data?.principal.role;
+  return role === 'admin' || role === 'operator';
+}
+
 export function useStatus() {
   const { api } = useParts();
   return useQuery({
@@ -45,6 +51,19 @@ export function useRun(id: string) {
     queryFn: ({ signal }) => api.get(`/runs/${id}`, runView, signal),
     refetchInterval: ({ state }) => (state.data?.endedAt === null ? leaseRefreshMs : false),
   });
+}
+
+/** The newest step of a run; while the next is read, the one before. */
+export function useLastStep(runId: string, steps: number) {
+  const { api } = useParts();
+  const last = useQuery({
+    queryKey: ['last-step', runId, steps],
+    queryFn: ({ signal }) =>
+      api.get(`/runs/${runId}/steps?after=${Math.max(0, steps - 1)}&limit=5`, stepList, signal),
+    placeholderData: (before) => before,
+    enabled: steps > 0,
+  });
+  return last.data?.items.at(-1);
 }
 
 export function useRuns(taskId?: string) {

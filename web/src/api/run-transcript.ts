@@ -101,7 +101,9 @@ export class RunTranscript {
     if (live.runId !== this.#runId) return;
     const step = this.#steps.get(live.seq);
     if (step !== undefined && step.status !== 'intended') return;
-    this.#live.set(live.seq, (this.#live.get(live.seq) ?? '') + live.text);
+    // Whoever comes in the middle of a sentence must not take its end for the whole.
+    const before = this.#live.get(live.seq) ?? (this.#told.has(live.seq) ? '' : '… ');
+    this.#live.set(live.seq, before + live.text);
     this.setCount(live.seq);
     this.#tell();
   }

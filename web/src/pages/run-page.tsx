@@ -2,7 +2,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { RunView } from '../../../contract/runs.ts';
 import { useConnection } from '../api/connection.ts';
-import { useRun, useTask } from '../api/queries.ts';
+import { useCanAct, useRun, useTask } from '../api/queries.ts';
 import type { RunTranscript } from '../api/run-transcript.ts';
 import { useTranscript } from '../api/use-transcript.ts';
 import { GuidanceBox } from '../components/runs/guidance-box.tsx';
@@ -80,6 +80,7 @@ function RunBody({ run, transcript }: { run: RunView; transcript: RunTranscript 
   const [selected, setSelected] = useState<number | null>(null);
   const isWide = useMedia('(min-width: 1100px)');
   const moving = describeRun(run, useConnection()).mark === 'run';
+  const canAct = useCanAct();
   const close = () => setSelected(null);
   const move = (distance: number) =>
     setSelected((now) =>
@@ -114,7 +115,7 @@ function RunBody({ run, transcript }: { run: RunView; transcript: RunTranscript 
           <Transcript transcript={transcript} selected={selected} moving={moving} onSelect={setSelected} />
         )}
         <TurnAnnouncer transcript={transcript} />
-        {run.endedAt === null && <GuidanceBox run={run} />}
+        {run.endedAt === null && canAct && <GuidanceBox run={run} />}
       </div>
       {isWide && step !== undefined && (
         <aside

@@ -13,7 +13,7 @@ import { type NotifyState, readNotifyState, setNotify } from '../components/shel
 import { Page } from '../components/shell/page.tsx';
 import { Button } from '../components/ui/button.tsx';
 import { Failure, InlineFailure, Loading } from '../components/ui/outcome.tsx';
-import { Panel, RowList, Section } from '../components/ui/panel.tsx';
+import { Panel, Quiet, RowList, Section } from '../components/ui/panel.tsx';
 import { State } from '../components/ui/state-mark.tsx';
 import { themes, useTheme } from '../components/ui/theme.ts';
 import { plural, tokens } from '../text/format.ts';
@@ -61,6 +61,9 @@ function Models() {
   return (
     <>
       <Section title="Providers">
+        {providers.length === 0 && (
+          <Quiet>No provider has a key yet. The sample task needs none; a task of your own does.</Quiet>
+        )}
         <RowList label="Providers">
           {providers.map((provider) => (
             <ProviderRow

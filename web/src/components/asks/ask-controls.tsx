@@ -1,5 +1,6 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import type { AskView } from '../../../../contract/asks.ts';
+import { useCanAct } from '../../api/queries.ts';
 import { plural } from '../../text/format.ts';
 import { exactParts } from '../../text/plain-text.ts';
 import { ExactText } from '../exact-text.tsx';
@@ -24,6 +25,7 @@ interface AskControlsProps {
 /** Approve, edit, deny with a reason; or answer. */
 export function AskControls({ ask, active, compact = false }: AskControlsProps) {
   const decide = useDecide(ask);
+  const canAct = useCanAct();
   const [mode, setMode] = useState<Mode>('choose');
   const isQuestion = ask.kind === 'clarification';
   const canEdit = readAction(ask) !== null;
@@ -33,9 +35,10 @@ export function AskControls({ ask, active, compact = false }: AskControlsProps) 
       e: () => canEdit && setMode('edit'),
       d: () => setMode('deny'),
     },
-    active && mode === 'choose' && !decide.isPending,
+    active && canAct && mode === 'choose' && !decide.isPending,
   );
   const cancel = () => setMode('choose');
+  if (!canAct) return <p className="text-sm text-ink-3">An operator or an admin decides this.</p>;
   return (
     <div className="grid gap-2">
       {mode === 'choose' && isQuestion && (

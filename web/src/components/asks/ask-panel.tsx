@@ -4,6 +4,7 @@ import { useRun, useTask } from '../../api/queries.ts';
 import { words } from '../../text/format.ts';
 import { plainText } from '../../text/plain-text.ts';
 import { ExactText } from '../exact-text.tsx';
+import { InlineProse } from '../prose.tsx';
 import { RecordingTag } from '../runs/run-badges.tsx';
 import { Ago } from '../ui/clock.tsx';
 import { type Mark, State } from '../ui/state-mark.tsx';
@@ -28,7 +29,9 @@ export function AskPanel({ ask, active }: { ask: AskView; active: boolean }) {
           <span>{kinds[ask.kind]}</span>
           {run.data?.recording === true && <RecordingTag />}
         </div>
-        <h2 className="text-lg font-semibold break-words whitespace-pre-wrap">{plainText(ask.question)}</h2>
+        <h2 className="text-lg font-semibold break-words whitespace-pre-wrap">
+          <InlineProse text={ask.question} />
+        </h2>
         <p className="text-sm text-ink-2">
           {run.data?.agent ?? 'The agent'} on{' '}
           <Link

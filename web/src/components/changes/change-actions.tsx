@@ -3,7 +3,7 @@ import { GitMerge, Undo2 } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import type { ChangeView } from '../../../../contract/changes.ts';
 import { useParts } from '../../api/parts.tsx';
-import { useRuns } from '../../api/queries.ts';
+import { useCanAct, useRuns } from '../../api/queries.ts';
 import { changeAndRun } from '../../api/schemas.ts';
 import { plural } from '../../text/format.ts';
 import { Button } from '../ui/button.tsx';
@@ -24,6 +24,7 @@ const said: Record<Verb, string> = {
 export function ChangeActions({ change }: { change: ChangeView }) {
   const { api, queries } = useParts();
   const toast = useToast();
+  const canAct = useCanAct();
   const [asking, setAsking] = useState<Verb | null>(null);
   const [comments, setComments] = useState('');
   const runs = useRuns(change.taskId);
@@ -50,6 +51,7 @@ export function ChangeActions({ change }: { change: ChangeView }) {
     setAsking(null);
     act.reset();
   };
+  if (!canAct) return null;
   const isReady = change.status === 'ready';
   return (
     <>

@@ -9,6 +9,8 @@ import { plainText } from '../../text/plain-text.ts';
 import { actionLine, describeDefault, isShortAction } from '../asks/ask-action.tsx';
 import { AskControls } from '../asks/ask-controls.tsx';
 import { ExactText } from '../exact-text.tsx';
+import { InlineProse } from '../prose.tsx';
+import { RunStateMark } from '../runs/run-badges.tsx';
 import type { Need } from '../shell/needs-you.ts';
 import { Button, buttonClass } from '../ui/button.tsx';
 import { Ago } from '../ui/clock.tsx';
@@ -90,7 +92,7 @@ function AskNeed({ ask, title, active }: { ask: AskView; title: string | undefin
       <div className="grid min-w-0 gap-1">
         <p className="break-words">
           <Link to="/asks/$askId" params={{ askId: ask.id }} className="font-medium hover:underline">
-            {plainText(ask.question)}
+            <InlineProse text={ask.question} />
           </Link>
           {title !== undefined && <span className="text-ink-2"> · on “{title}”</span>}
         </p>
@@ -117,6 +119,8 @@ function AskNeed({ ask, title, active }: { ask: AskView; title: string | undefin
 }
 
 function ChangeNeed({ change }: { change: ChangeView }) {
+  const runs = useRuns(change.taskId);
+  const last = runs.data?.find((run) => run.changeId === change.id && run.kind !== 'task');
   const { receipt } = change;
   const checks = receipt.checks.filter((check) => check.where !== 'base');
   const took = checks.reduce((sum, check) => sum + check.durationMs, 0);
@@ -147,6 +151,16 @@ function ChangeNeed({ change }: { change: ChangeView }) {
             'no check has run: look closely'
           )}
         </p>
+        {last?.status === 'failed' && (
+          <p className="break-words text-fail">
+            {last.kind} failed: {plainText(last.outcome ?? 'its run says why')}
+          </p>
+        )}
+        {last !== undefined && last.endedAt === null && (
+          <p className="text-ink-2">
+            <RunStateMark run={last}>{` · ${last.kind}`}</RunStateMark>
+          </p>
+        )}
         <p className={small}>
           ready <Ago at={change.createdAt} />
           {receipt.pinnedChanges.length > 0 && (

@@ -1,11 +1,11 @@
 import { Link } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
 import type { RunView } from '../../../../contract/runs.ts';
 import { useConnection } from '../../api/connection.ts';
-import { useParts } from '../../api/parts.tsx';
+import { useLastStep } from '../../api/queries.ts';
 import { money } from '../../text/format.ts';
 import { LeaseLine, PhaseBars, RecordingTag, RunElapsed, UnsafeTag } from '../runs/run-badges.tsx';
 import { describeRun } from '../runs/run-state.ts';
+import { describeTool } from '../transcript/describe-tool.ts';
 import { State } from '../ui/state-mark.tsx';
 
 /** What each run does this second. */
@@ -87,21 +87,14 @@ function WorkingRow({ run, title, readAt }: { run: RunView; title: string; readA
   );
 }
 
-/** The step that began last, as far as events told. */
+/** The step that began last. */
 function NowDoing({ run }: { run: RunView }) {
-  const { socket } = useParts();
-  const [doing, setDoing] = useState<string | null>(null);
-  useEffect(
-    () =>
-      socket.listen({
-        event: ({ type, runid, data }) => {
-          if (runid !== run.id) return;
-          if (type === 'step.intended')
-            setDoing(data.kind === 'model' ? 'thinking…' : String(data.name ?? ''));
-          if (type === 'run.phase_entered') setDoing(String(data.phase ?? '').replaceAll('_', ' '));
-        },
-      }),
-    [socket, run.id],
-  );
-  return <span className="truncate font-mono text-sm text-ink-2">{doing ?? `step ${run.steps}`}</span>;
+  const last = useLastStep(run.id, run.steps);
+  const text =
+    last?.kind === 'tool'
+      ? `${last.name} ${describeTool(last.name, last.intent.input)}`
+      : last?.kind === 'model'
+        ? 'thinking…'
+        : (last?.name ?? '').replaceAll('_', ' ');
+  return <span className="truncate font-mono text-sm text-ink-2">{text || `step ${run.steps}`}</span>;
 }

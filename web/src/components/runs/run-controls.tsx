@@ -3,6 +3,7 @@ import { Pause, Play, Square } from 'lucide-react';
 import { useState } from 'react';
 import { type RunView, runView } from '../../../../contract/runs.ts';
 import { useParts } from '../../api/parts.tsx';
+import { useCanAct } from '../../api/queries.ts';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { Kbd } from '../ui/kbd.tsx';
@@ -21,6 +22,7 @@ const said: Record<Verb, string> = {
 export function RunControls({ run }: { run: RunView }) {
   const { api, queries } = useParts();
   const toast = useToast();
+  const canAct = useCanAct();
   const [asking, setAsking] = useState(false);
   const control = useMutation({
     mutationFn: (verb: Verb) => api.post(`/runs/${run.id}/${verb}`, undefined, runView),
@@ -32,8 +34,8 @@ export function RunControls({ run }: { run: RunView }) {
     onError: (error) => toast(error.message, 'fail'),
   });
   const isPaused = run.status === 'paused';
-  useHotkeys({ p: () => control.mutate(isPaused ? 'resume' : 'pause') }, run.endedAt === null);
-  if (run.endedAt !== null) return null;
+  useHotkeys({ p: () => control.mutate(isPaused ? 'resume' : 'pause') }, run.endedAt === null && canAct);
+  if (run.endedAt !== null || !canAct) return null;
   return (
     <>
       <Button

@@ -4,6 +4,7 @@ import { useAsk, useChanges } from '../../api/queries.ts';
 import { plainText } from '../../text/plain-text.ts';
 import { AskAction } from '../asks/ask-action.tsx';
 import { AskControls } from '../asks/ask-controls.tsx';
+import { InlineProse } from '../prose.tsx';
 import { buttonClass } from '../ui/button.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import { WaitingLine } from './waiting-line.tsx';
@@ -40,7 +41,9 @@ function OpenAsk({ askId, run }: { askId: string; run: RunView }) {
       <div className="flex items-start gap-2.5">
         <StateMark mark="wait" className="mt-[3px] size-[15px]" />
         <div className="grid min-w-0 flex-1 gap-2.5">
-          <p className="font-medium break-words whitespace-pre-wrap">{plainText(ask.data.question)}</p>
+          <p className="font-medium break-words whitespace-pre-wrap">
+            <InlineProse text={ask.data.question} />
+          </p>
           <AskAction ask={ask.data} />
           <AskControls key={ask.data.id} ask={ask.data} active />
           {run.waiting !== null && (

@@ -4,7 +4,7 @@ import type { AskStep, CheckStep, ModelStep, Step, ToolStep } from '../../../../
 import type { Placeholder } from '../../api/run-transcript.ts';
 import { clockTime, money, span, words } from '../../text/format.ts';
 import { plainText } from '../../text/plain-text.ts';
-import { Prose } from '../prose.tsx';
+import { InlineProse, Prose } from '../prose.tsx';
 import { type Mark, StateMark } from '../ui/state-mark.tsx';
 import { countDiff, describeTool, lastLines } from './describe-tool.ts';
 
@@ -60,7 +60,7 @@ function costOf(step: Step): string {
 function PhaseHead({ name, at }: { name: string; at: string }) {
   return (
     <div className="flex items-center gap-3 px-3.5 pt-4 pb-1.5 md:px-4">
-      <h3 className="text-sm font-semibold">{words(name)}</h3>
+      <h2 className="text-sm font-semibold">{words(name)}</h2>
       <span className="h-px flex-1 bg-line" />
       <time dateTime={at} className="font-mono text-xs text-ink-3">
         {clockTime(at)}
@@ -208,7 +208,7 @@ function AskBody({ step, onSelect }: { step: AskStep; onSelect: () => void }) {
   return (
     <>
       <button type="button" onClick={onSelect} className="text-left font-medium break-words hover:underline">
-        {plainText(step.intent.question)}
+        <InlineProse text={step.intent.question} />
       </button>
       {result === null ? (
         <p>

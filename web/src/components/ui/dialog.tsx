@@ -29,6 +29,7 @@ export function Dialog(props: DialogProps) {
         <Radix.Overlay className="fixed inset-0 z-40 bg-[rgb(0_0_0/0.38)]" />
         <Radix.Content
           {...(description === undefined ? { 'aria-describedby': undefined } : {})}
+          onOpenAutoFocus={focusBody}
           className={`fixed z-50 flex flex-col overflow-hidden border border-line-control bg-panel shadow-2xl ${shapes[shape]}`}
         >
           <div className={hideTitle ? 'sr-only' : 'flex items-center justify-between gap-3 px-4 pt-3.5 pb-1'}>
@@ -47,9 +48,22 @@ export function Dialog(props: DialogProps) {
               <div className="px-4 text-ink-2">{description}</div>
             </Radix.Description>
           )}
-          {children}
+          <div data-body className="contents">
+            {children}
+          </div>
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
   );
+}
+
+/** Into what the dialog asks for, not onto the cross that closes it. */
+function focusBody(event: Event): void {
+  const content = event.target;
+  if (!(content instanceof HTMLElement)) return;
+  const body = content.querySelector('[data-body]');
+  const target = body?.querySelector('input, textarea') ?? body?.querySelector('button');
+  if (!(target instanceof HTMLElement)) return;
+  event.preventDefault();
+  target.focus();
 }

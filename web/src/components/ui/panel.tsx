@@ -24,7 +24,7 @@ export function RowList({ children, label }: { children: ReactNode; label: strin
   return (
     <ul
       aria-label={label}
-      className="divide-y divide-line overflow-hidden rounded-lg border border-line bg-panel"
+      className="divide-y divide-line overflow-hidden rounded-lg border border-line bg-panel empty:hidden"
     >
       {children}
     </ul>
