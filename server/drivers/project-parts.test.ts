@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { foldersNamedIn, inFolder } from '../domain/checks/check-folders.ts';
+import { pinnedOverrides } from '../domain/checks/pinned-overrides.ts';
+import { pinnedPaths } from '../domain/checks/pinned-paths.ts';
 import {
   type CommitFiles,
   findCheckCommands,
@@ -126,4 +128,24 @@ describe('the checks of a folder', () => {
     );
     requireFolder(files, 'packages', '/repo');
   });
+});
+
+test('what decides the checks of a folder is pinned there as at the root', async () => {
+  const checkCommands = [inFolder('packages/a', 'node scripts/verify && npm test')];
+  const changed = ['packages/a/scripts/verify.js', 'packages/a/package.json', 'packages/b/scripts/verify.js'];
+  const pinned = pinnedPaths({
+    basePaths: ['packages/a/scripts/verify.js'],
+    changedPaths: changed.map((path) => ({ path, status: 'modified' })),
+    checkCommands,
+    scriptsText: '',
+  });
+  expect(pinned.configuration).toEqual(['packages/a/package.json', 'packages/a/scripts/verify.js']);
+  const added = Buffer.from('{"scripts":{"test":"exit 0"}}');
+  const override = await pinnedOverrides({
+    pinned,
+    folders: foldersNamedIn(checkCommands),
+    readBase: async () => null,
+    readHead: async () => added,
+  });
+  expect(override?.get('packages/a/package.json')).toBeNull();
 });

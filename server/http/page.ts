@@ -30,6 +30,7 @@ export function servePage(server: FastifyInstance, folder: string): void {
       root: folder,
       index: false,
       wildcard: false,
+      preCompressed: true,
       setHeaders: (response, path) => {
         if (path.includes('/assets/'))
           response.header('cache-control', 'public, max-age=31536000, immutable');

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -18,7 +19,9 @@ let forge: Awaited<ReturnType<typeof serveGit>>;
 
 beforeAll(async () => {
   forge = await serveGit(folder.path, { password: token });
-  house = await openHouse({ forges: { '127.0.0.1': 'gitea' } });
+  const signingKey = join(folder.path, 'signing');
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', signingKey]);
+  house = await openHouse({ forges: { '127.0.0.1': 'gitea' }, commits: { name: 'Company', signingKey } });
   await house.start({ env: { GITEA_TOKEN: token } });
 });
 afterAll(async () => {
@@ -112,6 +115,10 @@ test('a change is pushed to the forge once a person has approved exactly that', 
   await api.decide(ask?.id ?? '', 'approve', '');
   expect(await api.awaitEnd(run.id)).toMatchObject({ kind: 'push', status: 'succeeded' });
   expect(gitHere(join(folder.path, 'app.git'), 'rev-parse', `mission/${change.id}`)).toBe(change.commit);
+  const pushed = gitHere(join(folder.path, 'app.git'), 'cat-file', 'commit', change.commit);
+  expect(pushed).toMatch(
+    /^author Company <mission-control@localhost> [\s\S]*^gpgsig -----BEGIN SSH SIGNATURE-----$/m,
+  );
   const told = await api.awaitEvent((event) => event.type === 'change.pushed');
   expect(JSON.stringify(told)).not.toContain(token);
   // What is there already is seen, and asks nobody.

@@ -6,7 +6,15 @@ import type { Sandbox } from '../sandbox.ts';
 import { type CleanRoom, openCleanRoom } from './clean-room.ts';
 import { type Git, openGit } from './git.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
-import { git, makeRepository, never, openTestSandbox, scratchFolder, writeFiles } from './test-repository.ts';
+import {
+  git,
+  makeRepository,
+  never,
+  openTestSandbox,
+  scratchFolder,
+  serveGit,
+  writeFiles,
+} from './test-repository.ts';
 import { openWorkspaces, type Workspaces } from './workspace.ts';
 
 const folder = scratchFolder();
@@ -105,4 +113,13 @@ test('content that is not there, or is not what its name says, is named with wha
   rmSync(at('without/.git/lfs'), { recursive: true });
   await expect(failing()).rejects.toMatchObject({ code: 'repository_unusable' });
   expect(existsSync(objectOf('without', oidOf(content)))).toBe(false);
+});
+
+test('an address whose content is not here is refused with another way', async () => {
+  makeLfsSource('web');
+  git(folder.path, 'clone', '-q', '--bare', at('web'), at('web.git'));
+  await using server = await serveGit(folder.path);
+  await expect(repositories.fetch({ location: `${server.url}/web.git` }, never)).rejects.toThrow(
+    /keeps 2 of its files in Git LFS .*: clone it on this machine, run `git lfs pull` there, and give the path/,
+  );
 });
