@@ -152,7 +152,8 @@ async function removeGroups(folders: string[]): Promise<void> {
   for (const folder of folders) {
     for (let pause = 1; !tryRemove(folder); pause = Math.min(2 * pause, 50)) {
       if (performance.now() > deadline) throw new Error(`the control group ${folder} does not empty`);
-      for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')) {
+      const processes = unlessGone(() => readFileSync(join(folder, 'cgroup.procs'), 'utf8')) ?? '';
+      for (const pid of processes.split('\n')) {
         // A number 0 is a process that our own namespace cannot see; it must never be signalled.
         if (Number(pid) > 0) sendKill(Number(pid));
       }
@@ -187,10 +188,21 @@ async function sweep(place: CgroupPlace): Promise<void> {
     for (const name of readdirSync(base)) {
       const [, pid, start] = pattern.exec(name) ?? [];
       if (!pid || identifyProcess(Number(pid))?.start === start) continue;
-      const groups = readdirSync(join(base, name), { withFileTypes: true }).filter((entry) =>
-        entry.isDirectory(),
-      );
+      // Another server that starts now may sweep the same.
+      const entries = unlessGone(() => readdirSync(join(base, name), { withFileTypes: true })) ?? [];
+      const groups = entries.filter((entry) => entry.isDirectory());
       await removeGroups([...groups.map((entry) => join(base, name, entry.name)), join(base, name)]);
     }
+  }
+}
+
+/** What `read` gives; undefined where the group was removed meanwhile: it is gone, or goes while it is read. */
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENODEV'))
+      return undefined;
+    throw error;
   }
 }
