@@ -15,6 +15,9 @@ const briefing = {
   setup: ['npm ci'],
   playbook: coderPlaybook,
   repositoryTexts: [],
+  services: [],
+  attachments: [],
+  images: [],
 };
 const sourceText =
   'export function add(first: number, second: number): number {\n  return first + second;\n}\n'.repeat(40);

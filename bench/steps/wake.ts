@@ -37,7 +37,7 @@ export async function measureWake(store: Store): Promise<WakeTimes> {
       clock: systemClock,
       log,
       sandbox: 'unsafe',
-      drivers: { task: driver, merge: driver, revert: driver },
+      drivers: { task: driver, merge: driver, revert: driver, push: driver },
       giveUp: () => Promise.resolve(),
       capacity: 4,
       leaseSeconds: 15,

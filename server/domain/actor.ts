@@ -4,6 +4,3 @@ export interface Actor {
   name: string;
   role: 'admin' | 'operator' | 'viewer' | 'agent';
 }
-
-/** The control plane itself, where no principal acts. */
-export const controlPlane: Actor = { id: 'control-plane', name: 'control-plane', role: 'admin' };
