@@ -22,6 +22,7 @@ async function start(name, args) {
     check: [
       ['node_modules/@biomejs/biome/bin/biome', 'check', '.'],
       ['node_modules/typescript/bin/tsc', '-p', '.'],
+      ['node_modules/typescript/bin/tsc', '-p', 'web'],
       ['node_modules/knip/bin/knip.js'],
       ['node_modules/vitest/vitest.mjs', 'run', ...args],
     ],
@@ -33,7 +34,7 @@ async function start(name, args) {
     );
     return 2;
   }
-  const node = await setup();
+  const node = await setup({ tests: name === 'test' || name === 'check' });
   await ensureWeb(node, tell);
   return runAll(node, lines);
 }
@@ -49,7 +50,7 @@ async function startNamed(kind, [name, ...args]) {
     return 2;
   }
   const needsPackages = kind === 'bench' && existsSync(join(root, 'bench', 'package-lock.json'));
-  const node = await setup({ folders: needsPackages ? ['bench'] : [] });
+  const node = await setup({ tests: true, folders: needsPackages ? ['bench'] : [] });
   return runAll(node, [[file(name), ...args]]);
 }
 

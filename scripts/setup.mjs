@@ -17,14 +17,22 @@ const systemPackages = [
   { name: 'util-linux', programs: ['flock', 'prlimit', 'unshare', 'setpriv'] },
 ];
 
+/** What the tests need besides: real peers to speak to. */
+const testPackages = [
+  { name: 'openssh-client', programs: ['ssh-keygen'] },
+  { name: 'openssh-server', programs: ['sshd'] },
+  { name: 'procps', programs: ['ps'] },
+  ...(process.env.CHROMIUM ? [] : [{ name: 'chromium', programs: ['chromium'] }]),
+];
+
 /**
- * @param {{ system?: boolean, folders?: string[], say?: (line: string) => void }} options `system`: also the
- *   machine's packages; `folders`: more folders with a lockfile, relative to the checkout
+ * @param {{ system?: boolean, tests?: boolean, folders?: string[], say?: (line: string) => void }} options `system`: also the
+ *   machine's packages; `tests`: and those that tests need; `folders`: more folders with a lockfile, relative to the checkout
  * @returns {Promise<string>} the path of a Node ≥ 24
  * @throws {SetupError}
  */
-export async function setup({ system = true, folders = [], say = tell } = {}) {
-  if (system) await ensureSystemPackages(say);
+export async function setup({ system = true, tests = false, folders = [], say = tell } = {}) {
+  if (system) await ensureSystemPackages(tests ? [...systemPackages, ...testPackages] : systemPackages, say);
   const node = await ensureNode24(say);
   for (const folder of ['', ...folders])
     await ensurePackages(join(root, folder), folder || 'the project', say);
@@ -77,8 +85,8 @@ function lockHash(folder) {
   return createHash('sha256').update(`${process.platform}-${process.arch}\n`).update(lock).digest('hex');
 }
 
-async function ensureSystemPackages(say) {
-  const missing = missingPackages();
+async function ensureSystemPackages(packages, say) {
+  const missing = missingPackages(packages);
   if (missing.length === 0) return;
   const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   const isRoot = process.getuid?.() === 0;
@@ -88,11 +96,11 @@ async function ensureSystemPackages(say) {
       : `install ${missing.join(' and ')} with your package manager`;
     throw new SetupError(`${missing.join(', ')} missing. Run this once, then start again:\n\n  ${line}\n`);
   }
-  await withSetupLock(root, say, () => aptInstall(say));
+  await withSetupLock(root, say, () => aptInstall(packages, say));
 }
 
-async function aptInstall(say) {
-  const missing = missingPackages();
+async function aptInstall(packages, say) {
+  const missing = missingPackages(packages);
   if (missing.length === 0) return;
   say(`installing ${missing.join(', ')} with apt-get`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -102,16 +110,16 @@ async function aptInstall(say) {
     const updated = await run('apt-get', [...patience, '-qq', 'update'], quiet);
     if (updated !== 0) say('apt-get update failed; trying with what the machine knows');
     await run('apt-get', [...patience, 'install', '-y', '-qq', '--no-install-recommends', ...missing], quiet);
-    if (missingPackages().length === 0) return;
+    if (missingPackages(packages).length === 0) return;
     say(`apt-get could not install all of it (attempt ${attempt} of 3)`);
   }
   throw new SetupError(
-    `${missingPackages().join(', ')} could not be installed. Run this and start again:\n\n  apt-get update && apt-get install -y ${missing.join(' ')}\n`,
+    `${missingPackages(packages).join(', ')} could not be installed. Run this and start again:\n\n  apt-get update && apt-get install -y ${missing.join(' ')}\n`,
   );
 }
 
-function missingPackages() {
-  return systemPackages.filter(({ programs }) => !programs.every(isOnPath)).map(({ name }) => name);
+function missingPackages(packages) {
+  return packages.filter(({ programs }) => !programs.every(isOnPath)).map(({ name }) => name);
 }
 
 function isOnPath(program) {

@@ -239,7 +239,10 @@ class TaskRun {
     return {
       kind: 'end',
       status: 'succeeded',
-      outcome: `its change has passed ${receipt.checks.filter((check) => check.where !== 'base').length} checks and waits for a review`,
+      outcome:
+        receipt.verdict === 'passed'
+          ? 'its change has passed its checks and waits for a review'
+          : 'its change was accepted by a person without green checks and waits for a review',
       settle: (transaction) =>
         offerChange(transaction, {
           id: newId('chg'),

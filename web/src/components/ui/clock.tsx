@@ -23,7 +23,7 @@ export function Ago({ at, prefix = '' }: { at: string | number; prefix?: string 
   );
 }
 
-export function At({ at }: { at: string | number }) {
+function At({ at }: { at: string | number }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={wholeTime(at)} className="whitespace-nowrap">
       {dayTime(at, Date.now())}
