@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { canonicalJson } from '../../contract/canonical-json.ts';
 import type { CloudEvent } from '../../contract/events.ts';
 import { withCommitHook } from '../database/commit-hook.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -7,7 +8,6 @@ import { createTestDatabase, type TestDatabase } from '../database/test-database
 import { AppError } from '../errors.ts';
 import { openLog } from '../log.ts';
 import { appendEvents } from './append.ts';
-import { canonicalJson } from './chain.ts';
 import { EventFeed } from './feed.ts';
 import { findBrokenLink, readHead } from './read.ts';
 import { Sequencer } from './sequencer.ts';

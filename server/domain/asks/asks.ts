@@ -1,9 +1,9 @@
 import type { AskView, DecideAskBody } from '../../../contract/asks.ts';
+import { canonicalJson } from '../../../contract/canonical-json.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
 import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents, type NewEvent } from '../../events/append.ts';
-import { canonicalJson } from '../../events/chain.ts';
 import { wakeRun } from '../../runs/lease.ts';
 import { setTimer } from '../../runs/timers.ts';
 import type { Actor } from '../actor.ts';
