@@ -8,15 +8,17 @@ import { createdTask } from '../contract/tasks.ts';
 import { findEmbedded } from '../server/database/embedded.ts';
 import { openDatabase } from '../server/database/postgres.ts';
 import { sql } from '../server/database/sql.ts';
-import { buildDashboard, openBrowser, views } from '../test/web/browser.ts';
+import {
+  type Browser,
+  type BrowserContext,
+  buildDashboard,
+  openBrowser,
+  type Page,
+} from './measure/browser.ts';
 import { atMost, report, rounded } from './measure/report.ts';
 import { type ServerProcess, startServer } from './measure/server-process.ts';
 import { median, timed } from './measure/statistics.ts';
 import { log } from './measure/store.ts';
-
-type Browser = Awaited<ReturnType<typeof openBrowser>>;
-type BrowserContext = Awaited<ReturnType<Browser['newContext']>>;
-type Page = Awaited<ReturnType<BrowserContext['newPage']>>;
 
 const repeats = 5;
 const stepCount = 10_000;
@@ -48,7 +50,10 @@ async function measure(browser: Browser, server: ServerProcess, run: RunView): P
   for (let repeat = 1; repeat <= repeats; repeat++) {
     console.log(`web ${repeat} of ${repeats}`);
     // A context of its own has neither a session nor anything cached.
-    const context = await browser.newContext({ viewport: views.wide, reducedMotion: 'reduce' });
+    const context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      reducedMotion: 'reduce',
+    });
     const { url } = loginLink.parse(await server.call('POST', '/api/v1/login-links'));
     const { origin } = new URL(url);
     const page = await context.newPage();

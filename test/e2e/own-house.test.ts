@@ -7,7 +7,7 @@ import { git } from '../small-repository.ts';
 import { makeHome, type TestHome } from '../start-app.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-/** Its packages are fetched, and its tests run in three clean rooms, each with a PostgreSQL of its own. */
+/** Its packages are fetched, and vitest runs three times, each with a PostgreSQL of its own. */
 const limitMs = 480_000;
 const check = 'npx vitest run server/runs';
 const addedFile = 'server/signal.test.ts';
@@ -66,15 +66,16 @@ test('Mission Control works on itself, with its own tests as the check', { timeo
   await server.stop();
 });
 
-/** What is in this checkout now, committed or not, as a bare repository of its own whose branch is main. */
+/**
+ * What is in this checkout now, committed or not, as a bare repository of one commit: CI's checkouts may be
+ * shallow, and of those no run can make a copy.
+ */
 async function cloneOfThis(): Promise<string> {
   const bare = join(folder, 'mission-control.git');
-  await git(folder, 'clone', '--quiet', '--bare', root, bare);
+  await git(folder, 'init', '--quiet', '--bare', '--initial-branch=main', bare);
   const here = ['--git-dir', bare, '--work-tree', root];
   await git(root, ...here, 'add', '--all');
-  await git(root, ...here, 'commit', '--quiet', '--allow-empty', '--message=as it is');
-  await git(bare, 'update-ref', 'refs/heads/main', 'HEAD');
-  await git(bare, 'symbolic-ref', 'HEAD', 'refs/heads/main');
+  await git(root, ...here, 'commit', '--quiet', '--message=as it is');
   return bare;
 }
 

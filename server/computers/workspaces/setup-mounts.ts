@@ -9,7 +9,7 @@ import type { PreparedSetup } from './prepared-setup.ts';
 /** The home of every command. */
 export const homeTarget = '/home/agent';
 /** Tools write here while they run; the rest of node_modules is read-only. */
-export const scratchOfModules = ['.cache', '.vite', '.vite-temp'];
+export const scratchOfModules = ['.cache', '.vite', '.vite-temp', '.vitest-cache'];
 
 /**
  * How a set-up is shown in a checkout. The places must be there and must be real: a link planted in their stead
