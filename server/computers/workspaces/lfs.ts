@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { Gate, Mount } from '../sandbox.ts';
 import { exists, makeFolder } from './folders.ts';
 import { expectSuccess, type Git, requireObjectId, splitNul } from './git.ts';
+import { downloadLfs, NotDownloaded } from './lfs-download.ts';
 import { lfsTarget } from './lfs-filter.ts';
 import { type RepositoryHandle, repositoryMount, repositoryTarget } from './source-copy.ts';
 import type { PathSource, Source } from './source-location.ts';
@@ -12,6 +13,8 @@ interface Pointer {
   path: string;
   /** SHA-256 of the content. */
   oid: string;
+  /** Bytes; null where the pointer does not tell. */
+  size: number | null;
 }
 
 /** The control plane's own copy of the content, by id; beside its copy of the repository. */
@@ -24,8 +27,9 @@ export async function lfsMounts(repository: RepositoryHandle): Promise<Mount[]> 
 }
 
 /**
- * Takes in the content of a commit's LFS files from a source on this machine.
- * @throws AppError `repository_unusable` where content is not there, with what to do
+ * Takes in the content of a commit's LFS files: from a source on this machine, or from the Git LFS server of a
+ * source's http address.
+ * @throws AppError `repository_unusable` where content is not to be had, with what to do
  */
 export async function bringLfs(
   git: Git,
@@ -39,17 +43,29 @@ export async function bringLfs(
     await listPointers(git, repository, commit, signal),
   );
   if (pointers.length === 0) return;
-  const from = source.kind === 'path' ? join(source.commonDir, 'lfs', 'objects') : null;
-  const left = from === null ? pointers : await take(git, { repository, pointers, from }, signal);
-  if (left.length === 0) return;
   const { location } = source;
-  const what = `${location} keeps ${left.length} of its files in Git LFS (such as ${left[0]?.path}), and their content is not there`;
-  throw new AppError(
-    'repository_unusable',
-    source.kind === 'path'
-      ? `${what}: run \`git -C ${location} lfs pull\` first`
-      : `${what}: clone it on this machine, run \`git lfs pull\` there, and give the path`,
-  );
+  const unusable = (path: string | undefined, count: number, rest: string) =>
+    new AppError(
+      'repository_unusable',
+      `${location} keeps ${count} of its files in Git LFS (such as ${path}), and ${rest}`,
+    );
+  const byHand = 'clone it on this machine, run `git lfs pull` there, and give the path';
+  if (source.kind === 'path') {
+    const from = join(source.commonDir, 'lfs', 'objects');
+    const left = await take(git, { repository, pointers, from }, signal);
+    if (left.length === 0) return;
+    const rest = `their content is not there: run \`git -C ${location} lfs pull\` first`;
+    throw unusable(left[0]?.path, left.length, rest);
+  }
+  if (!/^https?:/.test(location))
+    throw unusable(pointers[0]?.path, pointers.length, `their content is not there: ${byHand}`);
+  try {
+    await downloadLfs(location, pointers, storeOf(repository), signal);
+  } catch (error) {
+    if (!(error instanceof NotDownloaded)) throw error;
+    const rest = `its server ${error.message}: ${error.again ? 'try again, or ' : ''}${byHand}`;
+    throw unusable(error.path, pointers.length, rest);
+  }
 }
 
 /**
@@ -206,7 +222,8 @@ async function readPointers(
   const script = `
 while read -r blob; do
   printf '%s ' "$blob"
-  git cat-file blob "$blob" | head -c 1024 | sed -n 's/^oid sha256:\\([0-9a-f]\\{64\\}\\)$/\\1/p' | head -n 1
+  git cat-file blob "$blob" | head -c 1024 |
+    sed -n -e 's/^oid sha256:\\([0-9a-f]\\{64\\}\\)$/\\1/p' -e 's/^size \\([0-9]\\{1,15\\}\\)$/\\1/p' | tr '\\n' ' '
   echo
 done`;
   const stdin = files.map(({ blob }) => `${blob}\n`).join('');
@@ -214,14 +231,16 @@ done`;
     await git.script(script, [], { ...options, stdin }, signal),
     'reading Git LFS pointers',
   );
-  const ids = new Map<string, string>();
+  const known = new Map<string, Omit<Pointer, 'path'>>();
   for (const line of read.toString('utf8').split('\n')) {
-    const [, blob, oid] = line.match(/^([0-9a-f]{40}) ([0-9a-f]{64})$/) ?? [];
-    if (blob !== undefined && oid !== undefined) ids.set(blob, oid);
+    const [blob = '', ...values] = line.split(' ');
+    const oid = values.find((value) => value.length === 64);
+    const size = values.find((value) => /^\d{1,15}$/.test(value));
+    if (oid !== undefined) known.set(blob, { oid, size: size === undefined ? null : Number(size) });
   }
   return files.flatMap(({ path, blob }) => {
-    const oid = ids.get(blob);
-    return oid === undefined ? [] : [{ path, oid }];
+    const pointer = known.get(blob);
+    return pointer === undefined ? [] : [{ path, ...pointer }];
   });
 }
 
