@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { z } from 'zod';
 import { loginLink } from '../../contract/sessions.ts';
+import { testServerVariable } from '../../server/database/test-database.ts';
 import type { House } from '../e2e/changes-house.ts';
+import { until } from '../start-app.ts';
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const root = join(import.meta.dirname, '..', '..');
@@ -20,8 +24,36 @@ export interface Look {
   view: keyof typeof views;
 }
 
-/** The dashboard as it is delivered; in a process of its own, since the tests' own mode would make another. */
+/**
+ * The dashboard as it is delivered, once for all files of a test run: a second build would take the pages away
+ * under the servers that the first serves. What is left of it goes with the run's PostgreSQL.
+ */
 export async function buildDashboard(): Promise<void> {
+  const { host } = z.object({ host: z.string() }).parse(JSON.parse(process.env[testServerVariable] ?? '{}'));
+  const begun = join(host, 'dashboard-begun');
+  const built = join(host, 'dashboard-built');
+  if (await makeFirst(begun)) {
+    await build();
+    await mkdir(built);
+    return;
+  }
+  const look = async () => (existsSync(built) ? true : undefined);
+  await until(look, 'another test file builds the dashboard', buildLimitMs);
+}
+
+/** False where another has made it. */
+async function makeFirst(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** In a process of its own, since the tests' own mode would make another page. */
+async function build(): Promise<void> {
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
   await promisify(execFile)(process.execPath, [vite, 'build', 'web', '--logLevel', 'error'], {
     cwd: root,
