@@ -241,8 +241,8 @@ class TaskRun {
       status: 'succeeded',
       outcome:
         receipt.verdict === 'passed'
-          ? 'its change has passed its checks and waits for a review'
-          : 'its change was accepted by a person without green checks and waits for a review',
+          ? 'its change has passed its checks'
+          : 'its change was accepted by a person without green checks',
       settle: (transaction) =>
         offerChange(transaction, {
           id: newId('chg'),

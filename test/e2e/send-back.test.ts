@@ -42,7 +42,7 @@ test('a change that is sent back is worked on where it was, under the comments',
   expect(sent.change.status).toBe('sent_back');
   expect(sent.change.sentBack).toMatchObject({ by: 'owner', comments: 'One more line, please.' });
   expect(sent.run.id).not.toBe(run.id);
-  expect((await api.awaitEnd(sent.run.id)).outcome).toContain('waits for a review');
+  expect((await api.awaitEnd(sent.run.id)).outcome).toContain('has passed its checks');
 
   const steps = await api.steps(sent.run.id);
   const guidance = steps.find((step) => step.kind === 'guidance');

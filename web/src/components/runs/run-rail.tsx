@@ -109,6 +109,12 @@ function lastChecks(transcript: RunTranscript): CheckStep[] {
 function Figures({ run }: { run: RunView }) {
   const { budget } = run;
   const rows: [string, ReactNode][] = [
+    [
+      'Model',
+      <span key="model" className="font-mono text-xs wrap-anywhere">
+        {run.model.replace('/', '/\u200b')}
+      </span>,
+    ],
     ['Elapsed', <RunElapsed key="elapsed" run={run} />],
     ['Steps', run.steps.toLocaleString('en-US')],
     ['Tokens', tokens(budget?.spentTokens ?? 0)],

@@ -37,10 +37,26 @@ export const StepRow = memo(function StepRow(props: RowProps) {
       <div className="min-w-0">
         <StepBody step={step} live={live} moving={moving} onSelect={() => onSelect(seq)} />
       </div>
-      <span className="pt-[3px] font-mono text-xs whitespace-nowrap text-ink-3">{costOf(step)}</span>
+      <DetailsByPointer cost={costOf(step)} onSelect={() => onSelect(seq)} />
     </div>
   );
 });
+
+/** Opens the details of any step for a pointer; the keyboard moves through the steps by J and K instead. */
+function DetailsByPointer({ cost, onSelect }: { cost: string; onSelect: () => void }) {
+  if (cost === '') return <span />;
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      title="Details of this step"
+      onClick={onSelect}
+      className="pt-[3px] font-mono text-xs whitespace-nowrap text-ink-3 hover:underline hover:underline-offset-4"
+    >
+      {cost}
+    </button>
+  );
+}
 
 function markOf(step: Step, moving: boolean): Mark {
   if (step.status === 'failed') return 'fail';

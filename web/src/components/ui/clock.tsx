@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { dayTime, relative, wholeTime } from '../../text/format.ts';
+import { relative, wholeTime } from '../../text/format.ts';
 
 /** The time, read again every `everyMs`. Milliseconds since 1970. */
 export function useNow(everyMs = 1_000): number {
@@ -19,14 +19,6 @@ export function Ago({ at, prefix = '' }: { at: string | number; prefix?: string 
     <time dateTime={new Date(at).toISOString()} title={wholeTime(at)} className="whitespace-nowrap">
       {prefix}
       {relative(at, now)}
-    </time>
-  );
-}
-
-function At({ at }: { at: string | number }) {
-  return (
-    <time dateTime={new Date(at).toISOString()} title={wholeTime(at)} className="whitespace-nowrap">
-      {dayTime(at, Date.now())}
     </time>
   );
 }
