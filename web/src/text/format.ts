@@ -34,14 +34,6 @@ export function elapsed(milliseconds: number): string {
   return seconds < 60 ? `${seconds} s` : span(seconds * 1_000);
 }
 
-const sameDay = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
-const otherDay = new Intl.DateTimeFormat(undefined, {
-  month: 'short',
-  day: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-  hour12: false,
-});
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
@@ -52,11 +44,6 @@ const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle:
 
 export function clockTime(iso: string | number): string {
   return clock.format(new Date(iso));
-}
-
-export function dayTime(iso: string | number, now: number): string {
-  const date = new Date(iso);
-  return (date.toDateString() === new Date(now).toDateString() ? sameDay : otherDay).format(date);
 }
 
 export function wholeTime(iso: string | number): string {
