@@ -29,7 +29,10 @@ export function addSystemCommands(program: Command, run: Run): void {
   program
     .command('doctor')
     .description('what is missing, and the line that mends it')
-    .action((_options: unknown, command: Command) => run(command, doctor));
+    .option('--test', 'call the agents’ model once, for real; it costs a few tokens')
+    .action((options: { test?: boolean }, command: Command) =>
+      run(command, (context) => doctor(context, options.test ?? false)),
+    );
 }
 
 /** With --json the server's own lines go to stderr: stdout stays for data. */
@@ -63,21 +66,25 @@ async function login({ client, terminal, json, signal }: CommandContext): Promis
   return exitStatus.ok;
 }
 
-async function doctor(context: CommandContext): Promise<ExitStatus> {
+async function doctor(context: CommandContext, test: boolean): Promise<ExitStatus> {
   const { terminal, json } = context;
-  const { findings, exit } = await examine(context);
+  const { findings, exit } = await examine(context, test);
   if (json) terminal.out(`${JSON.stringify({ findings })}\n`);
   else terminal.out(`${findingLines(findings, terminal.style).join('\n')}\n`);
   return exit;
 }
 
 /** The server examines itself; where it does not answer, what can be seen from here is told. */
-async function examine({
-  client,
-  signal,
-}: CommandContext): Promise<{ findings: Finding[]; exit: ExitStatus }> {
+async function examine(
+  { client, signal }: CommandContext,
+  test: boolean,
+): Promise<{ findings: Finding[]; exit: ExitStatus }> {
   try {
-    const { findings } = await client.get('/doctor', z.object({ findings: z.array(finding) }), signal);
+    const { findings } = await client.get(
+      test ? '/doctor?test=true' : '/doctor',
+      z.object({ findings: z.array(finding) }),
+      signal,
+    );
     const failed = findings.some(({ state }) => state === 'failed');
     return { findings, exit: failed ? exitStatus.failed : exitStatus.ok };
   } catch (error) {
