@@ -1,4 +1,6 @@
+import type { Command } from 'commander';
 import type { Client } from './client.ts';
+import type { ExitStatus } from './exit-status.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What a command works with. */
@@ -13,3 +15,6 @@ export interface CommandContext {
   /** Does what Ctrl-C does. */
   interrupt: () => void;
 }
+
+/** Runs a command with its context; what it returns is the exit status. */
+export type Run = (command: Command, work: (context: CommandContext) => Promise<ExitStatus>) => Promise<void>;

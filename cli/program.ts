@@ -9,12 +9,9 @@ import { addRunCommands } from './commands/runs.ts';
 import { addServiceCommands } from './commands/service.ts';
 import { addSystemCommands } from './commands/system.ts';
 import { missionHome } from './connection.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Run } from './context.ts';
 import { CommandError, type ExitStatus, exitStatus } from './exit-status.ts';
 import { openTerminal } from './terminal.ts';
-
-/** Runs a command with its context; what it returns is the exit status. */
-export type Run = (command: Command, work: (context: CommandContext) => Promise<ExitStatus>) => Promise<void>;
 
 const exitHelp = `
 Exit status:

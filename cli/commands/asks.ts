@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { type AskView, askView, type DecideAskBody } from '../../contract/asks.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, Run } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
-import type { Run } from '../program.ts';
 import { resolveId } from '../resolve-id.ts';
 import { askLines } from '../view/run-lines.ts';
 

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { haltView } from '../../contract/system.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, Run } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
-import type { Run } from '../program.ts';
 import { haltLines } from '../view/status-lines.ts';
 import { control } from './runs.ts';
 

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { deliveryView, notificationTested, notificationView } from '../../contract/notifications.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, Run } from '../context.ts';
 import { type ExitStatus, exitStatus } from '../exit-status.ts';
 import { printableLine } from '../printable.ts';
-import type { Run } from '../program.ts';
 
 export function addNotifyCommands(program: Command, run: Run): void {
   const notify = program.command('notify').description('who is told when somebody is needed, and how');

@@ -5,9 +5,8 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
 import { missionHome } from '../connection.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, Run } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
-import type { Run } from '../program.ts';
 import { planService, type ServicePlan, unitName, writeEnvironment } from '../service/unit.ts';
 
 const execute = promisify(execFile);

@@ -5,9 +5,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { loginLink } from '../../contract/sessions.ts';
 import { type Finding, finding, statusView } from '../../contract/system.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, Run } from '../context.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
-import type { Run } from '../program.ts';
 import { findingLines, statusLines } from '../view/status-lines.ts';
 
 export function addSystemCommands(program: Command, run: Run): void {

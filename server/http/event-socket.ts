@@ -1,6 +1,6 @@
 import type { WebSocket } from '@fastify/websocket';
 import { messageOf } from '../errors.ts';
-import type { HttpParts } from './server.ts';
+import type { HttpParts } from './parts.ts';
 
 export interface EventQuery {
   after: number;

@@ -3,11 +3,16 @@ import { dirname, join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { Limits, Mount, Sandbox } from '../sandbox.ts';
 import { checkOut } from './checkout.ts';
-import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
+import {
+  type CheckoutFolders,
+  checkoutMounts,
+  homeTarget,
+  scratchOfModules,
+  workspaceTarget,
+} from './checkout-folders.ts';
 import { excerptCollector } from './excerpt.ts';
 import { entriesOf, exists, makeFolder } from './folders.ts';
 import { expectSuccess, type Git, gitConfigMount, gitEnvironment, isRepositoryPath } from './git.ts';
-import { homeTarget, scratchOfModules } from './setup-mounts.ts';
 import type { RepositoryHandle } from './source-copy.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 

@@ -1,15 +1,16 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Gate, Mount } from '../sandbox.ts';
-import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
+import {
+  type CheckoutFolders,
+  checkoutMounts,
+  homeTarget,
+  scratchOfModules,
+  workspaceTarget,
+} from './checkout-folders.ts';
 import { entriesOf, isMissing } from './folders.ts';
 import { expectSuccess, type Git } from './git.ts';
 import type { PreparedSetup } from './prepared-setup.ts';
-
-/** The home of every command. */
-export const homeTarget = '/home/agent';
-/** Tools write here while they run; the rest of node_modules is read-only. */
-export const scratchOfModules = ['.cache', '.vite', '.vite-temp', '.vitest-cache'];
 
 /**
  * How a set-up is shown in a checkout. The places must be there and must be real: a link planted in their stead

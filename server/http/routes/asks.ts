@@ -3,7 +3,7 @@ import { askView, decideAskBody } from '../../../contract/asks.ts';
 import { decideAsk, findAsk, listAsks } from '../../domain/asks/asks.ts';
 import { AppError } from '../../errors.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function askRoutes(routes: Routes, parts: HttpParts): void {
   const { database, now } = parts;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { attachmentName, attachmentView, maxAttachmentBytes } from '../../../contract/tasks.ts';
 import { keepAttachment } from '../../domain/tasks/attachments.ts';
 import { AppError } from '../../errors.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 /** Files for tasks: each is sent whole, as it is, and named in the task afterwards. */
 export function attachmentRoutes(routes: Routes, { artifacts }: HttpParts): void {

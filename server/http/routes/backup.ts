@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function backupRoutes(routes: Routes, parts: HttpParts): void {
   routes.get('/backup', async (request, reply) => {

@@ -6,7 +6,7 @@ import { requestPush } from '../../domain/changes/pushing.ts';
 import { requestRevert } from '../../domain/changes/reverting.ts';
 import { requestSendBack } from '../../domain/changes/sending-back.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function changeRoutes(routes: Routes, parts: HttpParts): void {
   const { database, present, defaults, now } = parts;

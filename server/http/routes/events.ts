@@ -4,7 +4,7 @@ import { readEvents } from '../../events/read.ts';
 import { type EventQuery, followOverSocket } from '../event-socket.ts';
 import { EventStream } from '../event-stream.ts';
 import { pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 const filter = z.object({ run: z.string().optional(), task: z.string().optional() });
 const streamQuery = filter.extend({ after: z.coerce.number().int().min(0).optional() });

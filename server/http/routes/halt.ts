@@ -1,6 +1,6 @@
 import { haltBody, haltView } from '../../../contract/system.ts';
 import { releaseEverything, stopEverything } from '../../domain/halt/halt.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function haltRoutes(routes: Routes, { database, now }: HttpParts): void {
   routes.post(

@@ -10,7 +10,7 @@ import {
   testModelBody,
 } from '../../../contract/models.ts';
 import { AppError } from '../../errors.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 const providerParams = z.object({ name: providerName });
 const modelParams = z.object({ model: modelName });

@@ -14,7 +14,7 @@ import {
   removeNotification,
 } from '../../domain/notifications/settings.ts';
 import { listOf, pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function notificationRoutes(routes: Routes, { database, notifications }: HttpParts): void {
   const { settings, test } = notifications;

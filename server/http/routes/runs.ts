@@ -3,7 +3,7 @@ import { runStatus, runView, sayBody } from '../../../contract/runs.ts';
 import { requestControl, sayToRun } from '../../domain/runs/runs.ts';
 import { readRunSteps } from '../../domain/runs/steps.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 const controls = { pause: 'pause', resume: 'go', stop: 'stop' } as const;
 

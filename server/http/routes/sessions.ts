@@ -7,7 +7,7 @@ import {
 } from '../../domain/principals/sessions.ts';
 import { AppError } from '../../errors.ts';
 import { readSession, readSessionSecret, sessionCookie } from '../authentication.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 /** Beginning a session needs no key: the one-time token is the proof. */
 export function openSessionRoutes(routes: Routes, parts: HttpParts): void {

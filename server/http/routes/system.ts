@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { finding, statusView } from '../../../contract/system.ts';
 import { readStatus } from '../../domain/status/status.ts';
 import { idParams } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function systemRoutes(routes: Routes, parts: HttpParts): void {
   const { database, artifacts, present, version } = parts;

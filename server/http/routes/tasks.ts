@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createdTask, createTaskBody, taskStatus, taskView } from '../../../contract/tasks.ts';
 import { createTask, getTask, listTasks } from '../../domain/tasks/tasks.ts';
 import { listOf, pageLimit } from '../lists.ts';
-import type { HttpParts, Routes } from '../server.ts';
+import type { HttpParts, Routes } from '../parts.ts';
 
 export function taskRoutes(routes: Routes, parts: HttpParts): void {
   const { database, present, defaults, now } = parts;
