@@ -14,8 +14,9 @@ export function addSystemCommands(program: Command, run: Run): void {
     .command('up')
     .description('start the server here, until Ctrl-C')
     .option('--unsafe-no-sandbox', 'run agents’ commands without a sandbox, with all that you can do')
-    .action((options: { unsafeNoSandbox?: boolean }, command: Command) =>
-      run(command, (context) => up(context, options.unsafeNoSandbox ?? false)),
+    .option('--roles <roles>', 'only some of its parts: api, worker, or api,worker')
+    .action((options: { unsafeNoSandbox?: boolean; roles?: string }, command: Command) =>
+      run(command, (context) => up(context, options)),
     );
   program
     .command('status')
@@ -35,9 +36,15 @@ export function addSystemCommands(program: Command, run: Run): void {
 }
 
 /** With --json the server's own lines go to stderr: stdout stays for data. */
-async function up({ json, signal }: CommandContext, unsafe: boolean): Promise<ExitStatus> {
+async function up(
+  { json, signal }: CommandContext,
+  { unsafeNoSandbox = false, roles }: { unsafeNoSandbox?: boolean; roles?: string },
+): Promise<ExitStatus> {
   const main = join(import.meta.dirname, '..', '..', 'server', 'main.ts');
-  const args = unsafe ? ['--unsafe-no-sandbox'] : [];
+  const args = [
+    ...(unsafeNoSandbox ? ['--unsafe-no-sandbox'] : []),
+    ...(roles === undefined ? [] : ['--roles', roles]),
+  ];
   const server = spawn(process.execPath, [main, ...args], {
     stdio: ['inherit', json ? 2 : 'inherit', 'inherit'],
   });
