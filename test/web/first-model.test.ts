@@ -154,6 +154,8 @@ async function tapStream(page: Page) {
     open = socket;
     const server = socket.connectToServer();
     server.onMessage((message) => {
+      // What comes between the cut and the close never reaches the page.
+      if (isCut) return;
       const frame = numbered.safeParse(JSON.parse(String(message)));
       if (frame.success) seen.push(frame.data.event.sequence);
       socket.send(message);
