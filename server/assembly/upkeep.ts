@@ -1,32 +1,32 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { DiskSettings } from '../contract/disk.ts';
-import type { Finding } from '../contract/system.ts';
-import { Notifier } from './channels/notifications/notifier.ts';
-import { systemClock } from './clock.ts';
-import type { Sandbox } from './computers/sandbox.ts';
-import type { Git } from './computers/workspaces/git.ts';
-import type { Config } from './config.ts';
-import type { Connection } from './database/connection.ts';
-import type { Database } from './database/database.ts';
-import { openVault } from './domain/credentials/vault.ts';
-import { countDeadLetters, deliveryTask, requeueDeliveries } from './domain/notifications/deliveries.ts';
+import type { DiskSettings } from '../../contract/disk.ts';
+import type { Finding } from '../../contract/system.ts';
+import { Notifier } from '../channels/notifications/notifier.ts';
+import { systemClock } from '../clock.ts';
+import type { Sandbox } from '../computers/sandbox.ts';
+import type { Git } from '../computers/workspaces/git.ts';
+import type { Config } from '../config.ts';
+import type { Connection } from '../database/connection.ts';
+import type { Database } from '../database/database.ts';
+import { openVault } from '../domain/credentials/vault.ts';
+import { countDeadLetters, deliveryTask, requeueDeliveries } from '../domain/notifications/deliveries.ts';
 import {
   listNotifications,
   type NotificationSettings,
   resealNotifications,
-} from './domain/notifications/settings.ts';
-import type { RoomOptions } from './drivers/disk-room.ts';
-import { measureFolder } from './drivers/disk-usage.ts';
-import { Janitor, janitorTask } from './drivers/janitor.ts';
-import { appendEvents } from './events/append.ts';
-import type { EventFeed } from './events/feed.ts';
-import { newId } from './ids.ts';
-import { enqueueJobs } from './jobs/enqueue.ts';
-import { installJobs, JobRunner } from './jobs/job-runner.ts';
-import type { Logger } from './log.ts';
-import { openFetch } from './models/network.ts';
-import { identifyProcess, judgeProcess } from './runs/process-identity.ts';
+} from '../domain/notifications/settings.ts';
+import type { RoomOptions } from '../drivers/disk-room.ts';
+import { measureFolder } from '../drivers/disk-usage.ts';
+import { Janitor, janitorTask } from '../drivers/janitor.ts';
+import { appendEvents } from '../events/append.ts';
+import type { EventFeed } from '../events/feed.ts';
+import { newId } from '../ids.ts';
+import { enqueueJobs } from '../jobs/enqueue.ts';
+import { installJobs, JobRunner } from '../jobs/job-runner.ts';
+import type { Logger } from '../log.ts';
+import { openFetch } from '../models/network.ts';
+import { identifyProcess, judgeProcess } from '../runs/process-identity.ts';
 
 export interface Upkeep {
   settings: NotificationSettings;
