@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { authorise, may, requireAccess } from './access.ts';
 import { authenticate, refuseForeignHost } from './authentication.ts';
 import { servePage } from './page.ts';
 import type { HttpParts } from './parts.ts';
@@ -25,9 +26,10 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   server.setErrorHandler(answerProblem(parts.log));
   servePage(server, parts.pageFolder);
   server.addHook('onRequest', async (request) => refuseForeignHost(request, parts.ownHosts));
-  server.get('/api/v1/health', async () => ({ status: 'ok' }));
+  server.get('/api/v1/health', { config: may('open') }, async () => ({ status: 'ok' }));
   void server.register(
     (scope, _options, done) => {
+      scope.addHook('onRoute', requireAccess);
       openSessionRoutes(scope.withTypeProvider<ZodTypeProvider>(), parts);
       done();
     },
@@ -36,10 +38,12 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   void server.register(
     (scope, _options, done) => {
       const routes = scope.withTypeProvider<ZodTypeProvider>();
+      routes.addHook('onRoute', requireAccess);
       routes.decorateRequest('actor', null as never);
       routes.addHook('onRequest', async (request) => {
         request.actor = await authenticate(parts.database, request);
       });
+      routes.addHook('onRequest', authorise);
       sessionRoutes(routes, parts);
       taskRoutes(routes, parts);
       attachmentRoutes(routes, parts);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { askView, decideAskBody } from '../../../contract/asks.ts';
 import { decideAsk, findAsk, listAsks } from '../../domain/asks/asks.ts';
 import { AppError } from '../../errors.ts';
+import { may } from '../access.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
@@ -11,6 +12,7 @@ export function askRoutes(routes: Routes, parts: HttpParts): void {
   routes.get(
     '/asks',
     {
+      config: may('asks:read'),
       schema: {
         querystring: z.object({ status: askView.shape.status.optional(), limit: pageLimit }),
         response: { 200: listOf(askView) },
@@ -21,7 +23,7 @@ export function askRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.get(
     '/asks/:id',
-    { schema: { params: idParams, response: { 200: askView } } },
+    { config: may('asks:read', 'ask'), schema: { params: idParams, response: { 200: askView } } },
     async ({ params }) => {
       const ask = await findAsk(database, params.id);
       if (ask === undefined) throw new AppError('not_found', `there is no ask ${params.id}`);
@@ -31,7 +33,10 @@ export function askRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/asks/:id/decide',
-    { schema: { params: idParams, body: decideAskBody, response: { 200: askView } } },
+    {
+      config: may('asks:decide', 'ask'),
+      schema: { params: idParams, body: decideAskBody, response: { 200: askView } },
+    },
     (request) => decideAsk(database, request.actor, request.params.id, request.body, now()),
   );
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { attachmentName, attachmentView, maxAttachmentBytes } from '../../../contract/tasks.ts';
 import { keepAttachment } from '../../domain/tasks/attachments.ts';
 import { AppError } from '../../errors.ts';
+import { may } from '../access.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 /** Files for tasks: each is sent whole, as it is, and named in the task afterwards. */
@@ -12,6 +13,7 @@ export function attachmentRoutes(routes: Routes, { artifacts }: HttpParts): void
   routes.post(
     '/attachments',
     {
+      config: may('tasks:write'),
       bodyLimit: maxAttachmentBytes,
       schema: { querystring: z.object({ name: attachmentName }), response: { 201: attachmentView } },
     },

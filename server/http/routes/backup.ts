@@ -1,8 +1,9 @@
 import { AppError } from '../../errors.ts';
+import { may } from '../access.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 export function backupRoutes(routes: Routes, parts: HttpParts): void {
-  routes.get('/backup', async (request, reply) => {
+  routes.get('/backup', { config: may('system:manage') }, async (request, reply) => {
     if (request.actor.role !== 'admin') throw new AppError('forbidden', 'only admins take backups');
     return reply
       .header('content-type', 'application/gzip')

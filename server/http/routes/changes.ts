@@ -5,6 +5,7 @@ import { getChange, listChanges, requestMerge } from '../../domain/changes/chang
 import { requestPush } from '../../domain/changes/pushing.ts';
 import { requestRevert } from '../../domain/changes/reverting.ts';
 import { requestSendBack } from '../../domain/changes/sending-back.ts';
+import { may } from '../access.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
@@ -14,6 +15,7 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
   routes.get(
     '/changes',
     {
+      config: may('changes:read'),
       schema: {
         querystring: z.object({
           task: z.string().optional(),
@@ -28,13 +30,15 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
     }),
   );
 
-  routes.get('/changes/:id', { schema: { params: idParams, response: { 200: changeView } } }, ({ params }) =>
-    getChange(database, params.id),
+  routes.get(
+    '/changes/:id',
+    { config: may('changes:read', 'change'), schema: { params: idParams, response: { 200: changeView } } },
+    ({ params }) => getChange(database, params.id),
   );
 
   routes.get(
     '/changes/:id/diff',
-    { schema: { params: idParams, response: { 200: changeDiff } } },
+    { config: may('changes:read', 'change'), schema: { params: idParams, response: { 200: changeDiff } } },
     async ({ params }) => {
       const change = await getChange(database, params.id);
       return parts.readDiff({ runId: change.runId, base: change.baseCommit, commit: change.commit });
@@ -51,24 +55,36 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
     run: await present.run(database, runId),
   });
 
-  routes.post('/changes/:id/merge', { schema: movingSchema }, async ({ actor, params }, reply) => {
-    const runId = await requestMerge(context, actor, params.id);
-    return reply.status(202).send(await show(params.id, runId));
-  });
+  routes.post(
+    '/changes/:id/merge',
+    { config: may('changes:decide', 'change'), schema: movingSchema },
+    async ({ actor, params }, reply) => {
+      const runId = await requestMerge(context, actor, params.id);
+      return reply.status(202).send(await show(params.id, runId));
+    },
+  );
 
-  routes.post('/changes/:id/push', { schema: movingSchema }, async ({ actor, params }, reply) => {
-    const runId = await requestPush(context, actor, params.id);
-    return reply.status(202).send(await show(params.id, runId));
-  });
+  routes.post(
+    '/changes/:id/push',
+    { config: may('changes:decide', 'change'), schema: movingSchema },
+    async ({ actor, params }, reply) => {
+      const runId = await requestPush(context, actor, params.id);
+      return reply.status(202).send(await show(params.id, runId));
+    },
+  );
 
-  routes.post('/changes/:id/revert', { schema: movingSchema }, async ({ actor, params }, reply) => {
-    const runId = await requestRevert(context, actor, params.id);
-    return reply.status(202).send(await show(params.id, runId));
-  });
+  routes.post(
+    '/changes/:id/revert',
+    { config: may('changes:decide', 'change'), schema: movingSchema },
+    async ({ actor, params }, reply) => {
+      const runId = await requestRevert(context, actor, params.id);
+      return reply.status(202).send(await show(params.id, runId));
+    },
+  );
 
   routes.post(
     '/changes/:id/send-back',
-    { schema: { ...movingSchema, body: sendBackBody } },
+    { config: may('changes:decide', 'change'), schema: { ...movingSchema, body: sendBackBody } },
     async ({ actor, params, body }, reply) => {
       const runId = await requestSendBack(context, actor, params.id, body.comments);
       return reply.status(202).send(await show(params.id, runId));

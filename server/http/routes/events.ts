@@ -1,6 +1,7 @@
 import websocket from '@fastify/websocket';
 import { z } from 'zod';
 import { readEvents } from '../../events/read.ts';
+import { may } from '../access.ts';
 import { type EventQuery, followOverSocket } from '../event-socket.ts';
 import { EventStream } from '../event-stream.ts';
 import { pageLimit } from '../lists.ts';
@@ -16,6 +17,7 @@ export function eventRoutes(routes: Routes, parts: HttpParts): void {
   routes.get(
     '/events',
     {
+      config: may('events:read'),
       schema: {
         querystring: filter.extend({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
       },
@@ -36,6 +38,7 @@ export function eventRoutes(routes: Routes, parts: HttpParts): void {
     scope.route({
       method: 'GET',
       url: '/events/stream',
+      config: may('events:read'),
       schema: { querystring: streamQuery },
       handler: async (request, reply) => {
         const query = streamQuery.parse(request.query);

@@ -10,6 +10,7 @@ import {
   testModelBody,
 } from '../../../contract/models.ts';
 import { AppError } from '../../errors.ts';
+import { may } from '../access.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 const providerParams = z.object({ name: providerName });
@@ -18,14 +19,18 @@ const modelParams = z.object({ model: modelName });
 export function modelRoutes(routes: Routes, parts: HttpParts): void {
   const { models } = parts;
 
-  routes.get('/models', { schema: { response: { 200: modelsView } } }, async () => ({
-    models: await models.list(),
-    providers: await models.registry.views(),
-  }));
+  routes.get(
+    '/models',
+    { config: may('system:read'), schema: { response: { 200: modelsView } } },
+    async () => ({
+      models: await models.list(),
+      providers: await models.registry.views(),
+    }),
+  );
 
   routes.post(
     '/models/test',
-    { schema: { body: testModelBody, response: { 200: testedModel } } },
+    { config: may('system:manage'), schema: { body: testModelBody, response: { 200: testedModel } } },
     ({ actor, body }) => models.test(actor, body.model),
   );
 
@@ -33,6 +38,7 @@ export function modelRoutes(routes: Routes, parts: HttpParts): void {
   routes.put(
     '/models/:model/price',
     {
+      config: may('system:manage'),
       schema: { params: modelParams, body: putPriceBody, response: { 200: modelsView.shape.models.element } },
     },
     async ({ actor, params, body }) => {
@@ -58,7 +64,10 @@ export function modelRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.put(
     '/providers/:name',
-    { schema: { params: providerParams, body: putProviderBody, response: { 200: providerView } } },
+    {
+      config: may('credentials:manage'),
+      schema: { params: providerParams, body: putProviderBody, response: { 200: providerView } },
+    },
     async ({ actor, params, body }) => {
       const view = await models.registry.put(actor, params.name, body);
       if (view === undefined) throw new AppError('conflict', `${params.name} was removed at the same moment`);
@@ -66,8 +75,12 @@ export function modelRoutes(routes: Routes, parts: HttpParts): void {
     },
   );
 
-  routes.delete('/providers/:name', { schema: { params: providerParams } }, async (request, reply) => {
-    await models.registry.remove(request.actor, request.params.name);
-    return reply.status(204).send();
-  });
+  routes.delete(
+    '/providers/:name',
+    { config: may('credentials:manage'), schema: { params: providerParams } },
+    async (request, reply) => {
+      await models.registry.remove(request.actor, request.params.name);
+      return reply.status(204).send();
+    },
+  );
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { runStatus, runView, sayBody } from '../../../contract/runs.ts';
 import { requestControl, sayToRun } from '../../domain/runs/runs.ts';
 import { readRunSteps } from '../../domain/runs/steps.ts';
+import { may } from '../access.ts';
 import { idParams, listOf, pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
@@ -13,6 +14,7 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
   routes.get(
     '/runs',
     {
+      config: may('runs:read'),
       schema: {
         querystring: z.object({
           task: z.string().optional(),
@@ -27,13 +29,16 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
     }),
   );
 
-  routes.get('/runs/:id', { schema: { params: idParams, response: { 200: runView } } }, ({ params }) =>
-    present.run(database, params.id),
+  routes.get(
+    '/runs/:id',
+    { config: may('runs:read', 'run'), schema: { params: idParams, response: { 200: runView } } },
+    ({ params }) => present.run(database, params.id),
   );
 
   routes.get(
     '/runs/:id/steps',
     {
+      config: may('runs:read', 'run'),
       schema: {
         params: idParams,
         querystring: z.object({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
@@ -45,7 +50,7 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
   for (const [verb, control] of Object.entries(controls)) {
     routes.post(
       `/runs/:id/${verb}`,
-      { schema: { params: idParams, response: { 200: runView } } },
+      { config: may('runs:control', 'run'), schema: { params: idParams, response: { 200: runView } } },
       async (request) => {
         await requestControl({ database, now }, request.actor, request.params.id, control);
         return present.run(database, request.params.id);
@@ -53,8 +58,12 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
     );
   }
 
-  routes.post('/runs/:id/say', { schema: { params: idParams, body: sayBody } }, async (request, reply) => {
-    await sayToRun({ database, now }, request.actor, request.params.id, request.body.text);
-    return reply.status(202).send({ status: 'accepted' });
-  });
+  routes.post(
+    '/runs/:id/say',
+    { config: may('runs:control', 'run'), schema: { params: idParams, body: sayBody } },
+    async (request, reply) => {
+      await sayToRun({ database, now }, request.actor, request.params.id, request.body.text);
+      return reply.status(202).send({ status: 'accepted' });
+    },
+  );
 }

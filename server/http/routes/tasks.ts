@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { createdTask, createTaskBody, taskStatus, taskView } from '../../../contract/tasks.ts';
 import { createTask, getTask, listTasks } from '../../domain/tasks/tasks.ts';
+import { may } from '../access.ts';
 import { listOf, pageLimit } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
@@ -9,20 +10,23 @@ export function taskRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/tasks',
-    { schema: { body: createTaskBody, response: { 201: createdTask } } },
+    { config: may('tasks:write'), schema: { body: createTaskBody, response: { 201: createdTask } } },
     async (request, reply) => {
       const created = await createTask({ database, present, defaults, now }, request.actor, request.body);
       return reply.status(201).send(created);
     },
   );
 
-  routes.post('/sample', { schema: { response: { 201: createdTask } } }, async (request, reply) =>
-    reply.status(201).send(await parts.createSample(request.actor)),
+  routes.post(
+    '/sample',
+    { config: may('tasks:write'), schema: { response: { 201: createdTask } } },
+    async (request, reply) => reply.status(201).send(await parts.createSample(request.actor)),
   );
 
   routes.get(
     '/tasks',
     {
+      config: may('tasks:read'),
       schema: {
         querystring: z.object({ status: taskStatus.optional(), limit: pageLimit }),
         response: { 200: listOf(taskView) },
@@ -33,7 +37,10 @@ export function taskRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.get(
     '/tasks/:id',
-    { schema: { params: z.object({ id: z.string() }), response: { 200: taskView } } },
+    {
+      config: may('tasks:read', 'task'),
+      schema: { params: z.object({ id: z.string() }), response: { 200: taskView } },
+    },
     (request) => getTask(database, request.params.id),
   );
 }
