@@ -50,7 +50,7 @@ describe('a forbidden import is refused', () => {
     ['server/domain', 'server/domain/planted.ts', '../computers/sandbox.ts', 'server/domain may import'],
     ['web', 'web/planted.tsx', '../server/errors.ts', 'web may import contract'],
     ['cli', 'cli/planted.ts', '../server/errors.ts', 'cli may import contract'],
-    ['config', 'server/domain/planted.ts', '../config.ts', 'only app.ts and main.ts'],
+    ['config', 'server/domain/planted.ts', '../config.ts', 'only app.ts, assembly/ and main.ts'],
     ['test code', 'server/domain/planted.ts', '../../test/start-app.ts', 'nobody imports test code'],
     ['test code', 'server/domain/planted.ts', './a.test.ts', 'nobody imports test code'],
   ];
