@@ -12,18 +12,27 @@ export interface NewEvent {
     | 'ask'
     | 'budget'
     | 'change'
+    | 'credential'
+    | 'egress'
     | 'halt'
+    | 'key'
     | 'message'
     | 'model'
     | 'notification'
+    | 'policy'
+    | 'principal'
     | 'project'
     | 'provider'
     | 'run'
+    | 'session'
     | 'task'
+    | 'webhook'
     | 'worker';
   entityId: string;
   taskId?: string | null;
   runId?: string | null;
+  /** Where neither the entity nor the task or run tells: the sequencer finds it for those. */
+  projectId?: string | null;
   actor: string;
   data?: Record<string, unknown>;
 }
@@ -35,9 +44,9 @@ export interface NewEvent {
 export async function appendEvents(transaction: Queryable, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return;
   await transaction.many(
-    sql`INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data)
+    sql`INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data, project_id)
         VALUES ${join(
-          events.map((event) => sql`(${eventValues(event)})`),
+          events.map((event) => sql`(${eventValues(event)}, ${event.projectId ?? null}::text)`),
           ', ',
         )}`,
   );

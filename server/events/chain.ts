@@ -15,6 +15,8 @@ export interface ChainedEvent {
   actor: string;
   data: unknown;
   time: string;
+  /** Events from before there were any have none, and hash as they did. */
+  project_id: string | null;
 }
 
 /** SHA-256 over the hash before and the event's canonical JSON: a change or a cut breaks every later hash. */
@@ -34,6 +36,7 @@ export function chainHash(previous: string, event: ChainedEvent): string {
         event.actor,
         event.data,
         event.time,
+        ...(event.project_id === null ? [] : [event.project_id]),
       ]),
     )
     .digest('hex');

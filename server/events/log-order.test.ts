@@ -6,8 +6,9 @@ import { createTestDatabase, type TestDatabase } from '../database/test-database
 import { openLog } from '../log.ts';
 import { appendEvents } from './append.ts';
 import { EventFeed } from './feed.ts';
-import { findBrokenLink, readHead } from './read.ts';
+import { readHead } from './read.ts';
 import { Sequencer } from './sequencer.ts';
+import { findBrokenLink } from './verify.ts';
 
 const log = openLog('silent');
 const entities = ['ant', 'bee', 'cat', 'dog'];

@@ -9,8 +9,9 @@ import { AppError } from '../errors.ts';
 import { openLog } from '../log.ts';
 import { appendEvents } from './append.ts';
 import { EventFeed } from './feed.ts';
-import { findBrokenLink, readHead } from './read.ts';
+import { readHead } from './read.ts';
 import { Sequencer } from './sequencer.ts';
+import { findBrokenLink } from './verify.ts';
 
 const log = openLog('silent');
 let home: TestDatabase;

@@ -1,27 +1,31 @@
 import type { CloudEvent, EventType } from '../../contract/events.ts';
 import type { Queryable } from '../database/database.ts';
-import { empty, sql } from '../database/sql.ts';
-import { type ChainedEvent, chainHash, genesisHash } from './chain.ts';
+import { join, type Sql, sql } from '../database/sql.ts';
+import type { ChainedEvent } from './chain.ts';
+import { type EventFilter, entityConditions, wantedProjects } from './filter.ts';
 
-export interface EventFilter {
-  runId?: string | undefined;
-  taskId?: string | undefined;
-}
-
-interface EventRow extends ChainedEvent {
+export interface EventRow extends ChainedEvent {
   hash: string;
 }
 
+export type EventQuery = EventFilter & {
+  after: number;
+  limit: number;
+  /** Times as ISO 8601: at or after, and before. */
+  since?: string | undefined;
+  until?: string | undefined;
+};
+
+/** More types or projects at once than these are filtered out of the whole log. */
+const mostMerged = 60;
+/** Times follow the numbers but for the length of a transaction and a clock that was set. */
+const disorder = sql`interval '65 minutes'`;
+
 /** Events after a place in the log, in its order. */
-export async function readEvents(
-  database: Queryable,
-  query: { after: number; limit: number } & EventFilter,
-): Promise<CloudEvent[]> {
+export async function readEvents(database: Queryable, query: EventQuery): Promise<CloudEvent[]> {
+  const bounded = await boundByTime(database, query);
   const rows = await database.many<EventRow>(
-    sql`SELECT * FROM events WHERE sequence > ${query.after}
-        ${query.runId === undefined ? empty : sql`AND run_id = ${query.runId}`}
-        ${query.taskId === undefined ? empty : sql`AND task_id = ${query.taskId}`}
-        ORDER BY sequence LIMIT ${query.limit}`,
+    isMerged(query) ? mergeStatement(bounded) : plainStatement(bounded),
   );
   return rows.map(presentEvent);
 }
@@ -34,21 +38,77 @@ export async function readHead(database: Queryable): Promise<number> {
   return row.head;
 }
 
-/** Walks the chain. Returns the first number at which it does not hold, or null where it holds throughout. */
-export async function findBrokenLink(database: Queryable): Promise<number | null> {
-  let hash = genesisHash;
-  let sequence = 0;
-  for (;;) {
-    const rows = await database.many<EventRow>(
-      sql`SELECT * FROM events WHERE sequence > ${sequence} ORDER BY sequence LIMIT 1000`,
-    );
-    if (rows.length === 0) return null;
-    for (const row of rows) {
-      if (row.sequence !== sequence + 1 || row.hash !== chainHash(hash, row)) return sequence + 1;
-      hash = row.hash;
-      sequence = row.sequence;
-    }
+type BoundedQuery = EventQuery & { conditions: Sql[] };
+
+/** Times become numbers first, so that a page of last month does not read what came before it. */
+async function boundByTime(database: Queryable, query: EventQuery): Promise<BoundedQuery> {
+  const { since, until } = query;
+  const conditions: Sql[] = [];
+  let { after } = query;
+  if (since !== undefined) {
+    const first = await findPlace(database, sql`${since}::timestamptz - ${disorder}`);
+    after = Math.max(after, first - 1);
+    conditions.push(sql`time >= ${since}::timestamptz`);
   }
+  if (until !== undefined) {
+    const end = await findPlace(database, sql`${until}::timestamptz + ${disorder}`);
+    conditions.push(sql`sequence < ${end} AND time < ${until}::timestamptz`);
+  }
+  return { ...query, after, conditions };
+}
+
+/** The first number whose event is not before this time, by halves; behind the newest where all are. */
+async function findPlace(database: Queryable, time: Sql): Promise<number> {
+  const row = await database.one<{ place: number }>(
+    sql`WITH RECURSIVE halves(low, high) AS (
+          SELECT 1::bigint, (SELECT coalesce(max(sequence), 0) FROM events) + 1
+          UNION ALL
+          SELECT CASE WHEN middle.is_before THEN middle.sequence + 1 ELSE low END,
+            CASE WHEN middle.is_before THEN high ELSE middle.sequence END
+          FROM halves, LATERAL (
+            SELECT sequence, events.time < ${time} AS is_before FROM events WHERE sequence = (low + high) / 2
+          ) AS middle WHERE low < high
+        ) SELECT max(low) AS place FROM halves`,
+  );
+  return row.place;
+}
+
+/** Where types or projects alone are asked for, each is read by itself in the log's order, and then merged. */
+function isMerged(query: EventQuery): boolean {
+  if (entityConditions(query).length > 0) return false;
+  const { types } = query;
+  const projects = wantedProjects(query);
+  if (types === undefined && projects === undefined) return false;
+  return (types?.length ?? 1) * (projects?.length ?? 1) <= mostMerged;
+}
+
+function mergeStatement(query: BoundedQuery): Sql {
+  const { types, after, limit } = query;
+  const projects = wantedProjects(query);
+  const conditions = [sql`sequence > ${after}`, ...query.conditions];
+  const keys: Sql[] = [];
+  if (types !== undefined) {
+    keys.push(sql`unnest(${types}::text[]) AS wanted_type`);
+    conditions.push(sql`type = wanted_type`);
+  }
+  if (projects !== undefined) {
+    keys.push(sql`unnest(${projects}::text[]) AS wanted_project`);
+    conditions.push(sql`project_id = wanted_project`);
+  }
+  return sql`WITH found AS (
+      SELECT one.sequence FROM ${join(keys, ' CROSS JOIN ')} CROSS JOIN LATERAL (
+        SELECT sequence FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${limit}
+      ) AS one ORDER BY one.sequence LIMIT ${limit}
+    ) SELECT events.* FROM found JOIN events USING (sequence) ORDER BY sequence`;
+}
+
+function plainStatement(query: BoundedQuery): Sql {
+  const { types, after, limit } = query;
+  const projects = wantedProjects(query);
+  const conditions = [sql`sequence > ${after}`, ...query.conditions, ...entityConditions(query)];
+  if (types !== undefined) conditions.push(sql`type = ANY(${types}::text[])`);
+  if (projects !== undefined) conditions.push(sql`project_id = ANY(${projects}::text[])`);
+  return sql`SELECT * FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${limit}`;
 }
 
 function presentEvent(row: EventRow): CloudEvent {
@@ -62,6 +122,7 @@ function presentEvent(row: EventRow): CloudEvent {
     sequence: row.sequence,
     ...(row.task_id === null ? {} : { taskid: row.task_id }),
     ...(row.run_id === null ? {} : { runid: row.run_id }),
+    ...(row.project_id === null ? {} : { projectid: row.project_id }),
     actor: row.actor,
     data: row.data as Record<string, unknown>,
   };

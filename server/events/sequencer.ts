@@ -1,10 +1,12 @@
+import type { ChainPlace } from '../../contract/audit.ts';
 import type { EventType } from '../../contract/events.ts';
 import type { Database, Session } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
-import { type ChainedEvent, chainHash, genesisHash } from './chain.ts';
+import { type ChainedEvent, chainHash } from './chain.ts';
+import { readChainHead } from './verify.ts';
 
 const sequencerLock = 4_700_001;
 const batchSize = 1_000;
@@ -100,11 +102,6 @@ export class Sequencer implements AsyncDisposable {
   }
 }
 
-interface ChainHead {
-  sequence: number;
-  hash: string;
-}
-
 async function tryLock(session: Session): Promise<boolean> {
   const row = await session.one<{ held: boolean }>(
     sql`SELECT pg_try_advisory_lock(${sequencerLock}) AS held`,
@@ -120,16 +117,18 @@ async function limitSilence(session: Session): Promise<void> {
   );
 }
 
-async function readChainHead(session: Session): Promise<ChainHead> {
-  const row = await session.maybe<ChainHead>(
-    sql`SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1`,
-  );
-  return row ?? { sequence: 0, hash: genesisHash };
-}
-
-async function numberBatch(session: Session, head: ChainHead): Promise<ChainHead> {
+async function numberBatch(session: Session, head: ChainPlace): Promise<ChainPlace> {
   const rows = await session.many<OutboxRow>(
-    sql`SELECT * FROM event_outbox ORDER BY position LIMIT ${batchSize}`,
+    sql`SELECT position, id, type, entity_type, entity_id,
+          coalesce(task_id, CASE entity_type WHEN 'task' THEN entity_id END) AS task_id,
+          coalesce(run_id, CASE entity_type WHEN 'run' THEN entity_id END) AS run_id,
+          actor, data, time,
+          coalesce(project_id, CASE entity_type WHEN 'project' THEN entity_id END,
+            (SELECT tasks.project_id FROM tasks WHERE tasks.id = coalesce(outbox.task_id,
+              CASE entity_type WHEN 'task' THEN entity_id END,
+              (SELECT runs.task_id FROM runs WHERE runs.id = coalesce(outbox.run_id,
+                CASE entity_type WHEN 'run' THEN entity_id END))))) AS project_id
+        FROM event_outbox AS outbox ORDER BY position LIMIT ${batchSize}`,
   );
   if (rows.length === 0) return head;
   let { sequence, hash } = head;
@@ -145,10 +144,10 @@ async function numberBatch(session: Session, head: ChainHead): Promise<ChainHead
     await transaction.many(
       sql`WITH moved AS (DELETE FROM event_outbox WHERE position = ANY(${rows.map((row) => row.position)}::bigint[])),
           logged AS (INSERT INTO events
-          SELECT sequence, id, type, entity_type, entity_id, task_id, run_id, actor, data, time, hash
+          SELECT sequence, id, type, entity_type, entity_id, task_id, run_id, actor, data, time, hash, project_id
           FROM jsonb_to_recordset(${JSON.stringify(numbered)}::jsonb) AS numbered(
             sequence bigint, id text, type text, entity_type text, entity_id text, task_id text, run_id text,
-            actor text, data jsonb, time timestamptz, hash text))
+            actor text, data jsonb, time timestamptz, hash text, project_id text))
           SELECT pg_notify('events', ${String(sequence)}::text),
             CASE WHEN ${wakes}::boolean THEN pg_notify('wake', '') END`,
     );

@@ -1,51 +1,48 @@
 import type { WebSocket } from '@fastify/websocket';
-import { messageOf } from '../errors.ts';
-import type { HttpParts } from './parts.ts';
-
-export interface EventQuery {
-  after: number;
-  run?: string | undefined;
-  task?: string | undefined;
-}
+import { streamEnds } from '../../contract/events.ts';
+import type { Reader } from './event-follower.ts';
 
 const pingMs = 10_000;
-/** What may lie unsent before the reader is cut off: it can resume from its cursor. */
-const mostBufferedBytes = 4 * 1024 ** 2;
-const liveBufferedBytes = 64 * 1024;
+/** What a reader that is cut has for taking the reason. */
+const closeMs = 10_000;
 
-/** The log over a WebSocket, as JSON messages; the reader sends nothing. Slow readers are cut with a reason. */
-export async function followOverSocket(
-  parts: HttpParts,
-  socket: WebSocket,
-  query: EventQuery,
-): Promise<void> {
-  const closed = new AbortController();
-  const signal = AbortSignal.any([closed.signal, parts.stopping]);
-  socket.on('close', () => closed.abort());
-  socket.on('error', () => closed.abort());
-  const send = (message: object) => {
-    if (!signal.aborted) socket.send(JSON.stringify(message));
-  };
-  const ping = setInterval(() => send({ type: 'ping' }), pingMs);
-  using _live = parts.live.watch((live) => {
-    const wanted = query.run === undefined || query.run === live.runId;
-    if (wanted && socket.bufferedAmount < liveBufferedBytes) send({ type: 'live', live });
-  });
-  try {
-    send({ type: 'hello', head: parts.feed.head });
-    const { after, run, task } = query;
-    for await (const events of parts.feed.follow({ after, runId: run, taskId: task }, signal)) {
-      for (const event of events) send({ type: 'event', event });
-      if (socket.bufferedAmount > mostBufferedBytes) {
-        socket.close(1013, 'too slow: resume from the last sequence that you saw');
-        return;
-      }
-    }
-    socket.close(1001, 'the server is stopping');
-  } catch (error) {
-    parts.log.warn({ error: messageOf(error) }, 'an event socket failed');
-    socket.close(1011, 'resume from the last sequence that you saw');
-  } finally {
-    clearInterval(ping);
+const asText = { binary: false } as const;
+
+/** A WebSocket as a reader of events; the protocol is written in contract/events.ts. */
+export class SocketReader implements Reader {
+  readonly closed: AbortSignal;
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket, head: number) {
+    this.#socket = socket;
+    const closed = new AbortController();
+    this.closed = closed.signal;
+    const ping = setInterval(() => this.#ping(), pingMs);
+    socket.on('close', () => {
+      clearInterval(ping);
+      closed.abort();
+    });
+    socket.on('error', () => closed.abort());
+    socket.send(JSON.stringify({ type: 'hello', head }));
+  }
+
+  buffered(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(frame: Buffer, sent?: () => void): void {
+    if (!this.closed.aborted) this.#socket.send(frame, asText, sent);
+    else sent?.();
+  }
+
+  end(code: keyof typeof streamEnds, detail: string): void {
+    if (this.closed.aborted) return;
+    this.#socket.close(streamEnds[code], detail);
+    const late = setTimeout(() => this.#socket.terminate(), closeMs);
+    this.closed.addEventListener('abort', () => clearTimeout(late), { once: true });
+  }
+
+  #ping(): void {
+    if (!this.closed.aborted && this.#socket.bufferedAmount === 0) this.#socket.send('{"type":"ping"}');
   }
 }

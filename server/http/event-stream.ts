@@ -1,44 +1,49 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { StreamEndCode } from '../../contract/events.ts';
+import type { Reader } from './event-follower.ts';
 
 const keepAliveMs = 15_000;
+/** What a reader that is cut has for taking the reason. */
+const closeMs = 10_000;
 
-/** One reader's server-sent events: written no faster than it reads, alive while it is silent. */
-export class EventStream {
+/** An answer of server-sent events as a reader; the protocol is written in contract/events.ts. */
+export class StreamReader implements Reader {
   readonly closed: AbortSignal;
   readonly #response: ServerResponse;
-  readonly #keepAlive: NodeJS.Timeout;
 
-  constructor(response: ServerResponse, stopping: AbortSignal) {
+  constructor(response: ServerResponse) {
     this.#response = response;
     const closed = new AbortController();
-    response.on('close', () => closed.abort());
-    this.closed = AbortSignal.any([closed.signal, stopping]);
+    this.closed = closed.signal;
+    const keepAlive = setInterval(() => {
+      if (response.writableLength === 0) response.write(': still here\n\n');
+    }, keepAliveMs);
+    response.on('close', () => {
+      clearInterval(keepAlive);
+      closed.abort();
+    });
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
     response.write(': hello\n\n');
-    this.#keepAlive = setInterval(() => this.offer(': still here\n\n'), keepAliveMs);
   }
 
-  async write(text: string): Promise<void> {
-    if (this.closed.aborted || this.#response.write(text)) return;
-    try {
-      await once(this.#response, 'drain', { signal: this.closed });
-    } catch (error) {
-      if (!this.closed.aborted) throw error;
-    }
+  buffered(): number {
+    return this.#response.writableLength;
   }
 
-  /** Dropped where the reader is behind: live text may be lost, events may not. */
-  offer(text: string): void {
-    if (!this.closed.aborted && !this.#response.writableNeedDrain) this.#response.write(text);
+  send(frame: Buffer, sent?: () => void): void {
+    if (this.closed.aborted || this.#response.writableEnded) sent?.();
+    else if (sent === undefined) this.#response.write(frame);
+    else this.#response.write(frame, () => sent());
   }
 
-  end(): void {
-    clearInterval(this.#keepAlive);
-    this.#response.end();
+  end(code: StreamEndCode, detail: string): void {
+    if (this.closed.aborted || this.#response.writableEnded) return;
+    this.#response.end(`event: error\ndata: ${JSON.stringify({ code, detail })}\n\n`);
+    const late = setTimeout(() => this.#response.destroy(), closeMs);
+    this.closed.addEventListener('abort', () => clearTimeout(late), { once: true });
   }
 }

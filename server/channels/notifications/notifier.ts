@@ -16,11 +16,13 @@ import {
   type NotificationSettings,
   openNotification,
 } from '../../domain/notifications/settings.ts';
-import { AppError, messageOf } from '../../errors.ts';
+import { AppError } from '../../errors.ts';
 import type { EventFeed } from '../../events/feed.ts';
 import { newId } from '../../ids.ts';
 import type { Logger } from '../../log.ts';
-import { NotDelivered, sendNotification } from './send.ts';
+import { followLog } from '../follow-log.ts';
+import { NotDelivered } from '../post.ts';
+import { sendNotification } from './send.ts';
 
 export interface NotifierOptions {
   database: Database;
@@ -34,9 +36,6 @@ export interface NotifierOptions {
   publicUrl: () => string | null;
 }
 
-/** Events that nobody is told of move the cursor in steps of so many, so that reading costs no commits. */
-const cursorStep = 500;
-const retryMs = 1_000;
 const payloadSchema = z.object({ delivery: z.string() });
 
 /**
@@ -55,7 +54,15 @@ export class Notifier implements AsyncDisposable {
 
   /** Follows the log from now on; deliveries and tests need no start. */
   start(): void {
-    this.#done ??= this.#follow();
+    const { database, settings, publicUrl } = this.#options;
+    this.#done ??= followLog({
+      ...this.#options,
+      signal: this.#stop.signal,
+      name: 'notifications',
+      readCursor: () => readCursor(database),
+      isWanted: (event) => topicOf(event.type) !== undefined,
+      enqueue: (events) => enqueueDeliveries(database, settings, events, publicUrl()),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,7 +77,7 @@ export class Notifier implements AsyncDisposable {
     if (delivery === undefined) return;
     try {
       const target = await openNotification(database, settings, delivery.notification);
-      if (target === undefined) throw new NotDelivered('the notification was removed', false);
+      if (target === undefined) throw new NotDelivered('the notification was removed', { again: false });
       const { signal } = attempt;
       await sendNotification(target, delivery.message, {
         id: delivery.id,
@@ -80,7 +87,7 @@ export class Notifier implements AsyncDisposable {
       });
     } catch (error) {
       if (attempt.signal.aborted) throw error;
-      const again = error instanceof NotDelivered && error.again && !attempt.last;
+      const again = error instanceof NotDelivered && error.failure.again && !attempt.last;
       const reason =
         error instanceof NotDelivered || error instanceof AppError ? error.message : 'an error of ours';
       const fields = { notification: delivery.notification, delivery: delivery.id, reason };
@@ -116,30 +123,6 @@ export class Notifier implements AsyncDisposable {
       );
     }
     return { delivered: true, host };
-  }
-
-  async #follow(): Promise<void> {
-    const { log, clock } = this.#options;
-    while (!this.#stop.signal.aborted) {
-      try {
-        await this.#followFromCursor();
-      } catch (error) {
-        log.warn({ error: messageOf(error) }, 'notifications cannot be enqueued now');
-        await clock.sleep(retryMs, this.#stop.signal);
-      }
-    }
-  }
-
-  async #followFromCursor(): Promise<void> {
-    const { database, feed, settings, publicUrl } = this.#options;
-    let saved = await readCursor(database);
-    for await (const events of feed.follow({ after: saved }, this.#stop.signal)) {
-      const last = events.at(-1)?.sequence ?? saved;
-      const isTold = events.some((event) => topicOf(event.type) !== undefined);
-      if (!isTold && last - saved < cursorStep) continue;
-      await enqueueDeliveries(database, settings, events, publicUrl());
-      saved = last;
-    }
   }
 }
 

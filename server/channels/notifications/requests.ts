@@ -1,12 +1,7 @@
-import { createHmac } from 'node:crypto';
 import type { NotificationBody } from '../../../contract/notifications.ts';
 import type { NotificationMessage } from '../../domain/notifications/messages.ts';
-
-export interface NotificationRequest {
-  url: string;
-  headers: Record<string, string>;
-  body: string;
-}
+import type { PostRequest } from '../post.ts';
+import { signWebhook } from '../standard-webhooks.ts';
 
 /**
  * The POST that one kind of receiver takes.
@@ -17,7 +12,7 @@ export function writeRequest(
   target: NotificationBody,
   message: NotificationMessage,
   { id, now }: { id: string; now: number },
-): NotificationRequest {
+): PostRequest {
   const bearer: Record<string, string> =
     target.token === undefined ? {} : { authorization: `Bearer ${target.token}` };
   const headers = { 'content-type': 'application/json', 'user-agent': 'mission-control', ...bearer };
@@ -42,25 +37,17 @@ function writeWebhook(
   { url, secret }: NotificationBody,
   { event, topic, title, text, link }: NotificationMessage,
   common: Record<string, string>,
-  { id, now }: { id: string; now: number },
-): NotificationRequest {
+  attempt: { id: string; now: number },
+): PostRequest {
   const body = JSON.stringify({
     ...event,
     data: { ...event.data, notification: { topic, title, text, link } },
   });
-  const timestamp = String(Math.floor(now / 1_000));
-  const headers: Record<string, string> = {
+  const headers = {
     ...common,
     'content-type': 'application/cloudevents+json; charset=utf-8',
-    'webhook-id': id,
-    'webhook-timestamp': timestamp,
+    ...signWebhook(body, secret === undefined ? [] : [secret], attempt),
   };
-  if (secret !== undefined) {
-    const signature = createHmac('sha256', keyOf(secret))
-      .update(`${id}.${timestamp}.${body}`)
-      .digest('base64');
-    headers['webhook-signature'] = `v1,${signature}`;
-  }
   return { url, headers, body };
 }
 
@@ -89,10 +76,4 @@ function slackText({ title, text, link }: NotificationMessage): string {
     words.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   const open = link === null ? '' : `<${link}|Open it>`;
   return [`*${plain(title).replaceAll('*', '∗')}*`, plain(text), open].filter(Boolean).join('\n');
-}
-
-function keyOf(secret: string): Buffer {
-  return secret.startsWith('whsec_')
-    ? Buffer.from(secret.slice('whsec_'.length), 'base64')
-    : Buffer.from(secret);
 }

@@ -1,72 +1,85 @@
 import websocket from '@fastify/websocket';
-import { z } from 'zod';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
+import { eventStreamQuery, eventsPage, eventsQuery } from '../../../contract/events.ts';
+import type { LiveText } from '../../../contract/system.ts';
+import type { Actor } from '../../domain/actor.ts';
 import { readEvents } from '../../events/read.ts';
+import { RunPlaces } from '../../events/run-places.ts';
+import type { LogEntry } from '../../events/tail.ts';
 import { may } from '../access.ts';
-import { type EventQuery, followOverSocket } from '../event-socket.ts';
-import { EventStream } from '../event-stream.ts';
-import { pageLimit } from '../lists.ts';
+import { type FollowerLimits, type Reader, sendEvents } from '../event-follower.ts';
+import { type EventFrames, openSocketFrames, openStreamFrames } from '../event-frames.ts';
+import { filterFor, liveTextTest } from '../event-query.ts';
+import { SocketReader } from '../event-socket.ts';
+import { StreamReader } from '../event-stream.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
-const filter = z.object({ run: z.string().optional(), task: z.string().optional() });
-const streamQuery = filter.extend({ after: z.coerce.number().int().min(0).optional() });
 const largestMessage = 4_096;
 
-export function eventRoutes(routes: Routes, parts: HttpParts): void {
+type Parts = Pick<HttpParts, 'database' | 'feed' | 'live' | 'log' | 'stopping'>;
+
+/** @param limits of what one reader may leave unread */
+export function eventRoutes(routes: Routes, parts: Parts, limits?: FollowerLimits): void {
   const { database, feed } = parts;
 
   routes.get(
     '/events',
-    {
-      config: may('events:read'),
-      schema: {
-        querystring: filter.extend({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
-      },
+    { config: may('events:read'), schema: { querystring: eventsQuery, response: { 200: eventsPage } } },
+    async ({ query, actor }) => {
+      const { limit, since, until } = query;
+      const after = Math.max(query.after ?? 0, query.cursor ?? 0);
+      const filter = filterFor(actor, query);
+      const items = await readEvents(database, { ...filter, after, since, until, limit });
+      const last = items.length === limit ? items.at(-1) : undefined;
+      return { items, nextCursor: last === undefined ? null : String(last.sequence), head: feed.head };
     },
-    async ({ query }) => ({
-      items: await readEvents(database, {
-        after: query.after,
-        limit: query.limit,
-        runId: query.run,
-        taskId: query.task,
-      }),
-      head: feed.head,
-    }),
   );
 
   void routes.register(websocket, { options: { maxPayload: largestMessage } });
-  void routes.register((scope, _options, done) => {
+  void routes.register((plain, _options, done) => {
+    const scope = plain.withTypeProvider<ZodTypeProvider>();
+    const places = new RunPlaces(parts);
+    const socketFrames = openSocketFrames();
+    const streamFrames = openStreamFrames();
+    const follow = (
+      reader: Reader,
+      frames: EventFrames,
+      asked: { actor: Actor; ended: AbortSignal | null; query: StreamQuery; after: number },
+    ) => {
+      const filter = filterFor(asked.actor, asked.query);
+      const wanted = {
+        after: asked.after,
+        filter,
+        entryFrame: (entry: LogEntry) => frames.ofEntry(entry),
+        liveFrame: (live: LiveText) => frames.ofLive(live),
+        isForReader: liveTextTest(asked.actor, asked.query, filter, places),
+        ended: asked.ended,
+      };
+      return sendEvents(parts, reader, wanted, limits);
+    };
     scope.route({
       method: 'GET',
       url: '/events/stream',
-      config: may('events:read'),
-      schema: { querystring: streamQuery },
+      config: { ...may('events:read'), live: true },
+      schema: { querystring: eventStreamQuery },
       handler: async (request, reply) => {
-        const query = streamQuery.parse(request.query);
+        const query = request.query;
         const resumed = Number(request.headers['last-event-id']);
         const after = query.after ?? (Number.isSafeInteger(resumed) && resumed >= 0 ? resumed : feed.head);
+        const { actor, ended = null } = request;
         reply.hijack();
-        await sendEvents(parts, new EventStream(reply.raw, parts.stopping), { ...query, after });
+        await follow(new StreamReader(reply.raw), streamFrames, { actor, ended, query, after });
       },
       wsHandler: (socket, request) => {
-        const query = streamQuery.parse(request.query);
-        void followOverSocket(parts, socket, { ...query, after: query.after ?? feed.head });
+        const query = request.query;
+        const { actor, ended = null } = request;
+        const after = query.after ?? feed.head;
+        void follow(new SocketReader(socket, feed.head), socketFrames, { actor, ended, query, after });
       },
     });
     done();
   });
 }
 
-async function sendEvents(parts: HttpParts, stream: EventStream, query: EventQuery): Promise<void> {
-  const { run, task, after } = query;
-  using _live = parts.live.watch((live) => {
-    if (run === undefined || run === live.runId)
-      stream.offer(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
-  });
-  for await (const events of parts.feed.follow({ after, runId: run, taskId: task }, stream.closed)) {
-    const text = events.map(
-      (event) => `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
-    );
-    await stream.write(text.join(''));
-  }
-  stream.end();
-}
+type StreamQuery = z.output<typeof eventStreamQuery>;
