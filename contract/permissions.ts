@@ -89,3 +89,20 @@ export const rolePermissions: Readonly<Record<Role, readonly Permission[]>> = {
   viewer,
   agent,
 };
+
+/** What reaches into every project: who sees only some projects does not have it, whatever their role. */
+const wholeServer: readonly Permission[] = [
+  'agents:manage',
+  'audit:read',
+  'budgets:manage',
+  'credentials:manage',
+  'metrics:read',
+  'policy:manage',
+  'system:manage',
+];
+
+/** @param projects null where somebody sees all of them */
+export function permissionsOf(role: Role, projects: readonly string[] | null): readonly Permission[] {
+  const all = rolePermissions[role];
+  return projects === null ? all : all.filter((permission) => !wholeServer.includes(permission));
+}

@@ -1,6 +1,9 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { type Permission, rolePermissions } from '../../contract/permissions.ts';
-import { AppError } from '../errors.ts';
+import type { Permission } from '../../contract/permissions.ts';
+import type { Database } from '../database/database.ts';
+import { requirePermission } from '../domain/actor.ts';
+import { type ProjectThing, requireVisible } from '../domain/principals/project-of.ts';
+import { idParams } from './lists.ts';
 
 /** What a route tells of itself, as its `config.access`. */
 export interface Access {
@@ -10,7 +13,7 @@ export interface Access {
    * What `params.id` names, where it names something of a project: who does not see that project is answered
    * 404, as if it were not there.
    */
-  within?: 'artifact' | 'ask' | 'change' | 'project' | 'run' | 'task';
+  within?: ProjectThing;
 }
 
 declare module 'fastify' {
@@ -31,14 +34,15 @@ export function requireAccess(route: RouteOptions): void {
   }
 }
 
-/** @throws AppError forbidden */
-export async function authorise(request: FastifyRequest, _reply: FastifyReply): Promise<void> {
-  const { access } = request.routeOptions.config;
-  if (access === undefined || access.permission === 'open') return;
-  const { role } = request.actor;
-  if (rolePermissions[role].includes(access.permission)) return;
-  throw new AppError(
-    'forbidden',
-    `A principal with the role ${role} may not do this: it needs ${access.permission}. Ask an admin for a key that has it.`,
-  );
+/** Refuses by role and key (403), and what is of a project that the actor does not see (404). */
+export function authorise(database: Database) {
+  return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
+    const { access } = request.routeOptions.config;
+    if (access === undefined || access.permission === 'open') return;
+    requirePermission(request.actor, access.permission);
+    if (access.within === undefined) return;
+    const params: unknown = request.params;
+    const { id } = idParams.parse(params);
+    await requireVisible(database, request.actor, access.within, id);
+  };
 }

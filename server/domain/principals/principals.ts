@@ -3,15 +3,24 @@ import type { Database, Queryable } from '../../database/database.ts';
 import { json, sql } from '../../database/sql.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
-import type { Actor } from '../actor.ts';
+import { type Actor, fullActor } from '../actor.ts';
+import { type ActorRow, actorColumns, keyColumns, keyLives, narrowActor, unseen } from './find-actor.ts';
 
-/** The principal whose live key this is, or undefined. Keys are stored as SHA-256 only. */
+/** The principal whose live key this is, with what the key allows, or undefined. Keys are stored as SHA-256 only. */
 export async function findPrincipalByKey(database: Queryable, key: string): Promise<Actor | undefined> {
-  return database.maybe<Actor>(
-    sql`SELECT principals.id, principals.name, principals.role FROM api_keys
-        JOIN principals ON principals.id = api_keys.principal_id
-        WHERE api_keys.hash = ${hashKey(key)} AND api_keys.revoked_at IS NULL`,
+  const row = await database.maybe<ActorRow & { keyId: string; unseen: boolean }>(
+    sql`SELECT ${actorColumns}, ${keyColumns}, ${unseen(sql`api_keys.last_used_at`)} AS unseen
+        FROM api_keys JOIN principals ON principals.id = api_keys.principal_id
+        WHERE api_keys.hash = ${hashKey(key)} AND ${keyLives}`,
   );
+  if (row === undefined) return undefined;
+  if (row.unseen) {
+    await database.many(
+      sql`UPDATE api_keys SET last_used_at = now()
+          WHERE id = ${row.keyId} AND ${unseen(sql`last_used_at`)}`,
+    );
+  }
+  return narrowActor(row, { keyId: row.keyId, sessionId: null });
 }
 
 /**
@@ -29,8 +38,10 @@ export async function issueOwnerKey(
       sql`INSERT INTO principals (id, kind, name, role) VALUES (${newId('prn')}, 'human', 'owner', 'admin')
           ON CONFLICT (name) DO NOTHING RETURNING id`,
     );
-    const owner = await transaction.one<Actor>(
-      sql`SELECT id, name, role FROM principals WHERE name = 'owner' FOR UPDATE`,
+    const owner = fullActor(
+      await transaction.one<Pick<Actor, 'id' | 'name' | 'role'>>(
+        sql`SELECT id, name, role FROM principals WHERE name = 'owner' FOR UPDATE`,
+      ),
     );
     await transaction.many(
       sql`UPDATE api_keys SET revoked_at = now()
@@ -97,6 +108,6 @@ export async function listAgentNames(database: Queryable): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-function hashKey(key: string): Buffer {
+export function hashKey(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
