@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sql } from '../../database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../database/test-database.ts';
-import type { Actor } from '../actor.ts';
+import { type Actor, fullActor } from '../actor.ts';
 import { resealCredentials } from './change-providers.ts';
 import { ProviderRegistry } from './provider-registry.ts';
 import type { ConfiguredProvider } from './providers.ts';
 import { openVault } from './vault.ts';
 
-const admin: Actor = { id: 'p', name: 'owner', role: 'admin' };
-const viewer: Actor = { id: 'v', name: 'somebody', role: 'viewer' };
+const admin: Actor = fullActor({ id: 'p', name: 'owner', role: 'admin' });
+const viewer: Actor = fullActor({ id: 'v', name: 'somebody', role: 'viewer' });
 const secret = 'sk-secret-0123456789';
 const newKey = () => randomBytes(32).toString('base64');
 const fromEnvironment: ConfiguredProvider = {
