@@ -5,7 +5,7 @@ export interface ExactAction {
   tool: string;
   input: unknown;
   cwd: string;
-  env: Record<string, string>;
+  env: Readonly<Record<string, string>>;
   /** The workspace's tree at the moment of asking. */
   tree: string | null;
 }

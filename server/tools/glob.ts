@@ -1,4 +1,4 @@
-import { hole } from './command-line.ts';
+import { hole } from './command-line/segment.ts';
 
 /** What lets a shell do more than one thing, or write elsewhere; a wildcard of an allowance stops at these. */
 const operators = new Set(';&|`$(){}<>\n\r\\');
@@ -9,6 +9,11 @@ const operators = new Set(';&|`$(){}<>\n\r\\');
  */
 export function coversCommand(pattern: string, line: string): boolean {
   return pattern === '*' || meets(pattern, line, { wildcard: (char) => !operators.has(char), holes: false });
+}
+
+/** Whether a pattern covers one command, whose words are known: a wildcard covers what they hold, but no hole. */
+export function coversSegment(pattern: string, segment: string): boolean {
+  return pattern === '*' || meets(pattern, segment, { wildcard: (char) => char !== hole, holes: false });
 }
 
 /** Whether a pattern matches a segment for certain, whatever its holes turn out to be. */

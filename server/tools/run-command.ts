@@ -28,7 +28,7 @@ const input = z.strictObject({
 export const runCommand: Tool<z.infer<typeof input>> = {
   name: 'run_command',
   description:
-    'Runs a command in the sandbox, without network, and gives its exit status and output. Nothing that it starts lives on afterwards.',
+    'Runs a command in the sandbox and gives its exit status and output. Nothing that it starts lives on afterwards. The network reaches only the hosts that were allowed to you, through the proxy of the environment; by default there is none.',
   input,
   effect: 'workspace',
   subject: ({ command }) => command,
@@ -67,7 +67,13 @@ export async function runForModel(
   const file = await context.outputFile();
   try {
     const result = await context.workspace.run(
-      { argv, limits: { timeoutMs }, outputFile: file, onOutput: (chunk) => collector.add(chunk) },
+      {
+        argv,
+        limits: { timeoutMs },
+        network: true,
+        outputFile: file,
+        onOutput: (chunk) => collector.add(chunk),
+      },
       context.signal,
     );
     const { text, left } = collector.read(outputForModel);

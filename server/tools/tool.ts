@@ -10,6 +10,8 @@ export interface ToolWorkspace {
       limits?: Partial<Limits>;
       outputFile?: string;
       onOutput?: (chunk: Uint8Array) => void;
+      /** Whether it may reach what its agent is allowed to; nothing otherwise. */
+      network?: boolean;
     },
     signal: AbortSignal,
   ): Promise<CommandResult>;

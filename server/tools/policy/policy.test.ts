@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actionHash } from './action-hash.ts';
-import { developerPolicy, type JudgedCall, judge, type PolicyRule, policyRule } from './policy.ts';
+import { policyRule } from '../../../contract/policies.ts';
+import { actionHash } from '../action-hash.ts';
+import { developerPolicy } from './developer-policy.ts';
+import { type JudgedCall, judge, type PolicyRule } from './judge.ts';
 
 const command = (subject: string): JudgedCall => ({ tool: 'run_command', subject, effect: 'workspace' });
 const path = (subject: string, tool = 'write_file'): JudgedCall => ({ tool, subject, effect: 'workspace' });
