@@ -6,6 +6,7 @@ const lists = {
   run: { prefix: 'run', path: '/runs' },
   ask: { prefix: 'ask', path: '/asks' },
   change: { prefix: 'chg', path: '/changes' },
+  key: { prefix: 'key', path: '/keys' },
 } as const;
 export type Noun = keyof typeof lists;
 

@@ -58,6 +58,8 @@ export const changeView = z.object({
   supersedes: z.string().nullable(),
   /** Why it went back to its agent, and who sent it: a principal's name, or `control-plane` after a collision. */
   sentBack: z.object({ by: z.string(), comments: z.string(), at: z.string() }).nullable(),
+  /** Rises with each change of it. */
+  version: z.number().int(),
   createdAt: z.string(),
   updatedAt: z.string(),
 });

@@ -12,10 +12,13 @@ export const idPrefixes = [
   'res',
   'evt',
   'key',
+  'ses',
   'wrk',
   'tmr',
   'inst',
   'dlv',
+  'whk',
+  'msg',
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 

@@ -1,6 +1,11 @@
 import { z } from 'zod';
 
-export const redeemBody = z.strictObject({ token: z.string().min(20).max(200) });
+/** The token of a one-time link, or a person's name and password. */
+export const beginSessionBody = z.union([
+  z.strictObject({ token: z.string().min(20).max(200) }),
+  z.strictObject({ name: z.string().min(1).max(100), password: z.string().min(1).max(500) }),
+]);
+export type BeginSessionBody = z.infer<typeof beginSessionBody>;
 
 export const sessionView = z.object({
   principal: z.object({ name: z.string(), role: z.enum(['admin', 'operator', 'viewer', 'agent']) }),

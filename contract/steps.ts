@@ -86,7 +86,24 @@ export interface ToolIntent {
   effect: Effect;
   /** The person who put `input` in the place of the arguments that the model wrote. */
   editedBy?: string;
+  /** The version of the policy that judged the call. */
+  policyVersion?: number;
 }
+export const taintKinds = ['private', 'untrusted'] as const;
+
+/** What a step brought into its run: private data, or words that somebody else may have written. */
+export interface Taint {
+  kind: (typeof taintKinds)[number];
+  /** Where it came from, for people: `.env`, `example.com`, `a message of peer`. */
+  source: string;
+}
+
+/** A host that a command tried to reach and was kept from until a person approves of it. */
+export interface KeptFrom {
+  host: string;
+  reason: string;
+}
+
 export interface ToolResult {
   ok: boolean;
   /** What the model reads. */
@@ -95,6 +112,8 @@ export interface ToolResult {
   artifact?: string;
   diff?: string;
   exitCode?: number | null;
+  taint?: Taint[];
+  keptFrom?: KeptFrom[];
 }
 export interface AskIntent {
   askId: string;
@@ -107,6 +126,10 @@ export interface AskIntent {
   modelSeq?: number;
   /** The workspace's tree that an approval is bound to. */
   tree?: string;
+  /** Of the exact action; what starts after an approval must have the same. */
+  actionHash?: string;
+  /** Hosts that an approval lets the run reach, by name. */
+  leaves?: string[];
 }
 export interface AskResult {
   decision: 'approve' | 'deny' | 'answer' | 'expired' | 'withdrawn';
@@ -121,6 +144,10 @@ export interface GuidanceIntent {
   from: string;
   /** The phase that it sends the run back to. */
   phase?: string;
+  /** Where it is not a person who says so. */
+  taint?: Taint[];
+  /** An agent says so: it is material, and no guidance. */
+  peer?: true;
 }
 /** A phase begins. `prepare` is the control plane's own; the others are the playbook's. */
 export interface PhaseIntent {
@@ -190,3 +217,21 @@ export type Step =
   | CheckStep
   | NoteStep
   | CompactionStep;
+
+/** The envelope of a step; what its kind puts inside is as the interfaces above say. */
+export const stepView = z.object({
+  runId: z.string(),
+  seq: z.number().int().positive(),
+  kind: z.enum(stepKinds),
+  name: z.string(),
+  status: z.enum(stepStatuses),
+  intent: z.record(z.string(), z.unknown()),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  error: z.object({ class: z.string(), message: z.string(), retryAfterMs: z.number().optional() }).nullable(),
+  usage: usage.nullable(),
+  costMicros: z.number().nullable(),
+  snapshot: z.string().nullable(),
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+});
+export type StepView = z.infer<typeof stepView>;

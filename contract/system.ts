@@ -17,7 +17,7 @@ export const workerView = z.object({
   id: z.string(),
   host: z.string(),
   pid: z.number(),
-  /** `bubblewrap`, or `unsafe` where commands run without walls. */
+  /** `bubblewrap`, `container`, or `unsafe` where commands run without walls. */
   sandbox: z.string(),
   runs: z.number(),
   startedAt: z.string(),

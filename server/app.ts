@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { registerDeveloper } from './assembly/agents.ts';
+import { openAnchors } from './assembly/anchors.ts';
 import { startApi } from './assembly/api.ts';
 import { artifactFolder } from './assembly/artifact-folder.ts';
 import { openComputer, openSandbox } from './assembly/computer.ts';
 import { openConfiguredModels } from './assembly/models.ts';
+import { fixedSecrets, openSecrets } from './assembly/secrets.ts';
 import { openStore } from './assembly/store.ts';
 import { startUpkeep } from './assembly/upkeep.ts';
 import { startWatches, startWorker } from './assembly/worker.ts';
@@ -13,6 +15,7 @@ import { Artifacts } from './domain/artifacts/artifacts.ts';
 import { EventFeed } from './events/feed.ts';
 import { LiveChannel } from './events/live.ts';
 import { openLog } from './log.ts';
+import { Redactor } from './redaction.ts';
 
 export interface App extends AsyncDisposable {
   /** Where the API answers; null in a process without that role. */
@@ -24,15 +27,18 @@ export interface App extends AsyncDisposable {
 /** Builds the process out of its parts and starts the chosen roles; disposing stops them in reverse. */
 export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<App> {
   await using started = new AsyncDisposableStack();
-  const log = openLog(config.logLevel);
+  const redactor = new Redactor();
+  redactor.know(fixedSecrets(config));
+  const log = openLog(config.logLevel, redactor.redact);
   const crashPoints = readCrashPoints(env);
   await mkdir(config.home, { recursive: true, mode: 0o700 });
 
-  const { database, connection } = await openStore(config, { log, crashPoints, started });
+  const { database, guards, connection } = await openStore(config, { log, crashPoints, started });
   const feed = started.use(new EventFeed({ database, log }));
   await feed.start();
   const live = started.use(new LiveChannel({ database, log }));
   await live.start();
+  const anchors = await openAnchors(config, { database, log, started });
 
   const { models, registry, pace } = await openConfiguredModels(config, {
     database,
@@ -40,6 +46,7 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
     crashPoints,
     started,
   });
+  const secrets = await openSecrets(config, { database, registry, redactor, log, started });
   const sandbox = await openSandbox(config, { log, crashPoints, started });
   const computer = await openComputer(config, sandbox);
   const artifacts = new Artifacts({ database, folder: artifactFolder(config) });
@@ -61,6 +68,7 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
       crashPoints,
       models,
       pace,
+      egress: secrets.egress,
       computer,
       artifacts,
       live,
@@ -73,9 +81,12 @@ export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<
   const api = config.roles.includes('api')
     ? await startApi(config, {
         database,
+        anchors,
+        guards,
         log,
         models,
         registry,
+        secrets,
         computer,
         artifacts,
         feed,

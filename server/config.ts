@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { type DiskSettings, diskSettings } from '../contract/disk.ts';
+import { type HttpSettings, httpSettings, trustedProxies } from '../contract/edge.ts';
 import { type ForgeSettings, forgeKinds } from '../contract/forges.ts';
 import {
   defaultBaseUrl,
@@ -12,6 +13,8 @@ import {
   providerName,
 } from '../contract/models.ts';
 import { type NotificationBody, notificationBody, notificationsInFile } from '../contract/notifications.ts';
+import { chooseSandbox, type SandboxSettings, sandboxDrivers, sandboxSettings } from '../contract/sandbox.ts';
+import { type WebhookSettings, webhookSettings } from '../contract/webhooks.ts';
 import { AppError, messageOf } from './errors.ts';
 
 const positive = z.coerce.number().positive();
@@ -65,6 +68,9 @@ const configFile = z.strictObject({
   /** Who is told when somebody is needed. */
   notifications: notificationsInFile.optional(),
   disk: diskSettings,
+  sandbox: sandboxSettings,
+  webhooks: webhookSettings,
+  http: httpSettings,
   /** Prices and limits of models that the built-in table lacks or has wrong; see `server/models/prices.json`. */
   models: z.record(z.string(), z.unknown()).optional(),
 });
@@ -74,10 +80,18 @@ const environment = z.object({
   MISSION_HOME: z.string().min(1).optional(),
   MISSION_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   MISSION_HOST: z.string().min(1).optional(),
+  MISSION_TLS_CERT: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
+  MISSION_TLS_KEY: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
+  MISSION_TRUSTED_PROXIES: trustedProxies.optional(),
+  MISSION_SANDBOX: z.enum(sandboxDrivers).optional(),
+  MISSION_SANDBOX_IMAGE: z.string().min(1).optional(),
+  DOCKER_HOST: z.string().optional(),
   MISSION_LOG: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
   MISSION_LEASE_SECONDS: z.coerce.number().int().min(1).max(3_600).optional(),
   MISSION_RECORDINGS: z.string().min(1).optional(),
   DATABASE_URL: z.string().min(1).optional(),
+  MISSION_ARTIFACT_BYTES: z.coerce.number().int().min(1).optional(),
+  MISSION_VALIDATE_RESPONSES: z.enum(['0', '1']).optional(),
   GITHUB_TOKEN: z.string().min(1).optional(),
   GITLAB_TOKEN: z.string().min(1).optional(),
   GITEA_TOKEN: z.string().min(1).optional(),
@@ -104,6 +118,7 @@ export interface Config {
   /** PostgreSQL's URL; null for the embedded one. */
   databaseUrl: string | null;
   unsafeNoSandbox: boolean;
+  sandbox: SandboxSettings;
   leaseSeconds: number;
   recordings: string;
   agentModel: string;
@@ -130,6 +145,16 @@ export interface Config {
   publicUrl: string | null;
   notifications: Record<string, NotificationBody>;
   disk: DiskSettings;
+  webhooks: WebhookSettings;
+  /** The largest artifact that may be sent. */
+  artifactBytes: number;
+  /** Every answer of the API is held against its OpenAPI document; for tests. */
+  validateAnswers: boolean;
+  /** PEM files; null where TLS is not ours to speak. */
+  tls: { certificate: string; key: string } | null;
+  /** Addresses and CIDRs whose X-Forwarded headers are believed. */
+  trustedProxies: readonly string[];
+  http: HttpSettings;
 }
 
 /**
@@ -181,7 +206,25 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     publicUrl: (environmentValues.MISSION_PUBLIC_URL ?? file.publicUrl)?.replace(/\/+$/, '') ?? null,
     notifications: readNotifications(set, file.notifications ?? {}),
     disk: file.disk,
+    sandbox: chooseSandbox(environmentValues, file.sandbox),
+    webhooks: file.webhooks,
+    artifactBytes: environmentValues.MISSION_ARTIFACT_BYTES ?? 512 * 1024 ** 2,
+    validateAnswers: environmentValues.MISSION_VALIDATE_RESPONSES === '1',
+    tls: readTls(environmentValues),
+    trustedProxies: environmentValues.MISSION_TRUSTED_PROXIES ?? [],
+    http: file.http,
   };
+}
+
+/** @throws AppError invalid_request where there is one without the other */
+function readTls(values: z.infer<typeof environment>): Config['tls'] {
+  const { MISSION_TLS_CERT: certificate, MISSION_TLS_KEY: key } = values;
+  if (certificate === undefined && key === undefined) return null;
+  if (certificate !== undefined && key !== undefined) return { certificate, key };
+  throw new AppError(
+    'invalid_request',
+    'MISSION_TLS_CERT and MISSION_TLS_KEY are given together or not at all',
+  );
 }
 
 /** @throws AppError invalid_request that names the setting and never its value */

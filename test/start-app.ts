@@ -98,6 +98,7 @@ function spawnServer(home: string, { roles, env = {} }: ServerOptions): ServerPr
       MISSION_PORT: '0',
       MISSION_LOG: 'debug',
       MISSION_LEASE_SECONDS: '1',
+      MISSION_VALIDATE_RESPONSES: '1',
       MISSION_RECORDINGS: join(import.meta.dirname, 'recordings'),
       ...env,
     },

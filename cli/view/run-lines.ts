@@ -31,7 +31,7 @@ export function runHeader(run: RunView, task: TaskView | null, style: Style): st
     ...wrap(`${run.id} · ${facts.filter(Boolean).join(' · ')}`, style.width, '  ').map((line) =>
       colors.dim(line),
     ),
-    ...(task === null ? [] : [colors.dim(`  ${printableLine(task.repository, style.width - 2)}`)]),
+    ...(task === null ? [] : [colors.dim(`  ${printableLine(task.repository ?? task.project, style.width - 2)}`)]),
     ...unsafeLines(run.sandbox, style),
   ];
 }

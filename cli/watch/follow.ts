@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import { follow as followLog, type StreamItem } from '../../client/follow.ts';
+import { ApiProblem } from '../../client/problems.ts';
 import { type CloudEvent, cloudEvent } from '../../contract/events.ts';
-import { liveText } from '../../contract/system.ts';
 import type { Client } from '../client.ts';
 import { CommandError, exitStatus } from '../exit-status.ts';
-import { readServerSentEvents } from './server-sent-events.ts';
 
 export type FollowItem =
   | { kind: 'event'; event: CloudEvent }
@@ -29,50 +28,53 @@ export async function* follow(
   options: { run: string; after: number; signal: AbortSignal },
 ): AsyncGenerator<FollowItem> {
   const { run, signal } = options;
-  let cursor = options.after;
+  let after = options.after;
   let lostAt: number | null = null;
-  for (let attempt = 0; ; attempt++) {
-    signal.throwIfAborted();
+  for (;;) {
     const connection = new AbortController();
+    const both = AbortSignal.any([signal, connection.signal]);
     try {
-      const both = AbortSignal.any([signal, connection.signal]);
-      const response = await client.open(`/events/stream?after=${cursor}&run=${run}`, both, {
-        accept: 'text/event-stream',
-      });
-      yield { kind: 'connected', again: lostAt !== null };
-      lostAt = null;
-      attempt = 0;
-      if (response.body === null) throw new Error('the stream has no body');
-      for await (const item of withIdle(parseItems(response.body))) {
-        if (item.kind === 'event') cursor = item.event.sequence;
+      for await (const item of withIdle(
+        parseItems(followLog(client.transport, { run, after, signal: both })),
+      )) {
+        if (item.kind === 'event') after = item.event.sequence;
+        if (item.kind === 'connected') lostAt = null;
+        if (item.kind === 'lost') lostAt = Date.now();
+        refuseForever(client, lostAt);
         yield item;
       }
     } catch (error) {
       signal.throwIfAborted();
       // A server that is just starting again may not have written its new key yet.
-      if (isRefusal(error) && lostAt === null) throw error;
-      if (lostAt !== null && Date.now() - lostAt > patienceMs) throw error;
+      if (!(error instanceof ApiProblem) || lostAt === null) throw client.explain(error, `the log of ${run}`);
+      await sleep(1_000, undefined, { signal });
+      refuseForever(client, lostAt);
     } finally {
       connection.abort();
     }
-    if (lostAt === null) {
-      lostAt = Date.now();
-      yield { kind: 'lost', reason: 'the connection to Mission Control was lost' };
-    }
-    await sleep(Math.min(250 * 2 ** attempt, 5_000), undefined, { signal });
+    signal.throwIfAborted();
   }
 }
 
-async function* parseItems(body: AsyncIterable<Uint8Array>): AsyncGenerator<FollowItem> {
-  for await (const { event, data } of readServerSentEvents(body)) {
-    if (event === 'live') {
-      const parsed = liveText.safeParse(JSON.parse(data));
-      if (parsed.success) yield { kind: 'live', seq: parsed.data.seq, text: parsed.data.text };
-      continue;
+function refuseForever(client: Client, lostAt: number | null): void {
+  if (lostAt === null || Date.now() - lostAt <= patienceMs) return;
+  throw new CommandError(
+    exitStatus.unreachable,
+    `Mission Control of ${client.home} has not answered for two minutes. If it has ended, start it with: mission up`,
+  );
+}
+
+async function* parseItems(items: AsyncGenerator<StreamItem>): AsyncGenerator<FollowItem> {
+  for await (const item of items) {
+    if (item.kind === 'connected') yield { kind: 'connected', again: item.again };
+    else if (item.kind === 'lost')
+      yield { kind: 'lost', reason: 'the connection to Mission Control was lost' };
+    else if (item.kind === 'live') yield { kind: 'live', seq: item.live.seq, text: item.live.text };
+    else {
+      // A newer server may tell of events that this version does not know: the next look shows what they did.
+      const known = cloudEvent.safeParse(item.event);
+      yield known.success ? { kind: 'event', event: known.data } : { kind: 'idle' };
     }
-    // A newer server may tell of events that this version does not know: the next look shows what they did.
-    const parsed = z.union([cloudEvent, z.unknown().transform(() => null)]).parse(JSON.parse(data));
-    yield parsed === null ? { kind: 'idle' } : { kind: 'event', event: parsed };
   }
 }
 
@@ -106,8 +108,4 @@ async function orIdle<T>(promise: Promise<T>): Promise<T | null> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof CommandError && error.exit === exitStatus.refused;
 }

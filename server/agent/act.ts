@@ -58,18 +58,22 @@ async function permit(
       step.kind === 'tool' && step.status === 'in_doubt' && step.intent.callId === wanted.callId,
   );
   // What may have taken effect with a person's arguments is asked about with those.
-  const intent = doubted?.intent.editedBy === undefined ? wanted : doubted.intent;
-  const verdict = judgeCall(ports, tool, intent.input);
+  const intent = { ...(doubted?.intent.editedBy === undefined ? wanted : doubted.intent) };
+  const verdict = await judgeCall(ports, tool, intent.input);
+  if (verdict.version !== undefined) intent.policyVersion = verdict.version;
   if (verdict.decision === 'deny') return refuse(ports, intent, `Denied by policy: ${verdict.reason}`);
-  if (verdict.decision === 'allow' && doubted === undefined) return intent;
+  const answered = state.approvals.get(intent.callId);
+  // A provider may give another turn's call the same identifier: an answer is for the call that asked.
+  const approval = answered?.ask.intent.modelSeq === intent.modelSeq ? answered : undefined;
+  // What a person has answered holds, also where nobody would have to be asked by now.
+  if (verdict.decision === 'allow' && doubted === undefined && approval === undefined) return intent;
   const tree = await ports.workspace.snapshot();
-  const approval = state.approvals.get(intent.callId);
   // An approval is for one start: what may have taken effect since is asked about anew.
   if (approval === undefined || approval.ask.seq < (doubted?.seq ?? 0)) {
     const question = doubted
       ? `The worker died while ${tool.name} ran; it may have taken effect. Run it again?`
       : `May the agent call ${tool.name}? ${verdict.reason}`;
-    return askForApproval(ports, tool, intent, { question, tree });
+    return askForApproval(ports, tool, intent, { question, tree, leaves: verdict.leaves });
   }
   const { decision, answer, by, input } = approval.result;
   if (decision !== 'approve') {
@@ -78,6 +82,11 @@ async function permit(
   }
   if (approval.ask.intent.tree !== tree) {
     const message = 'The workspace is no longer the one that was approved; the approval does not hold.';
+    return refuse(ports, intent, message);
+  }
+  const hash = ports.hashAction({ tool: tool.name, input: intent.input, tree });
+  if (approval.ask.intent.actionHash !== undefined && approval.ask.intent.actionHash !== hash) {
+    const message = 'What would run is no longer what was approved, in its arguments, folder or environment.';
     return refuse(ports, intent, message);
   }
   return input === undefined ? intent : permitEdited(ports, tool, intent, { input, by, tree });
@@ -97,7 +106,7 @@ async function permitEdited(
     return askForApproval(ports, tool, intent, { question, tree });
   }
   const edited: ToolIntent = { ...intent, input: parsed.input, editedBy: by };
-  const verdict = judgeCall(ports, tool, parsed.input);
+  const verdict = await judgeCall(ports, tool, parsed.input);
   return verdict.decision === 'deny' ? refuse(ports, edited, `Denied by policy: ${verdict.reason}`) : edited;
 }
 
@@ -105,7 +114,7 @@ async function askForApproval(
   ports: LoopPorts,
   tool: Tool,
   intent: ToolIntent,
-  { question, tree }: { question: string; tree: string },
+  { question, tree, leaves }: { question: string; tree: string; leaves?: string[] | undefined },
 ): Promise<null> {
   const { callId, modelSeq, input } = intent;
   const subject = tool.subject(input);
@@ -116,14 +125,15 @@ async function askForApproval(
     callId,
     modelSeq,
     tree,
+    ...(leaves === undefined ? {} : { leaves }),
     detail: { tool: tool.name, input, subject, folder: '/workspace', tree },
     actionHash: ports.hashAction({ tool: tool.name, input, tree }),
   });
   return null;
 }
 
-function judgeCall(ports: LoopPorts, tool: Tool, input: unknown): PolicyVerdict {
-  return ports.judge({ tool: tool.name, subject: tool.subject(input), effect: tool.effect });
+function judgeCall(ports: LoopPorts, tool: Tool, input: unknown): Promise<PolicyVerdict> {
+  return ports.judge({ tool: tool.name, input, subject: tool.subject(input), effect: tool.effect });
 }
 
 async function refuse(ports: LoopPorts, intent: ToolIntent, message: string): Promise<null> {

@@ -35,7 +35,7 @@ async function perform(ports: LoopPorts, state: RunState, decision: Decision): P
     case 'think':
       return think(ports, state);
     case 'act':
-      return act(ports, state, decision.pending);
+      return (await waitForRoom(ports, decision.pending)) ?? act(ports, state, decision.pending);
     case 'enter':
       await ports.record.enterPhase(decision.phase);
       return null;
@@ -75,14 +75,27 @@ async function recover(
   return null;
 }
 
+/** An agent over its rate gives its worker back until there is room. */
+async function waitForRoom(
+  ports: LoopPorts,
+  { modelSeq, call }: RunState['pending'][number],
+): Promise<WorkResult | null> {
+  const over = await ports.pace.enterTool({ ref: `${modelSeq}/${call.id}`, tool: call.name });
+  return over === null ? null : waitUntil(over.until, over.reason);
+}
+
 function backOff(until: number, reason: string): WorkResult {
+  return waitUntil(until, `the model is tried again: ${reason}`);
+}
+
+function waitUntil(until: number, reason: string): WorkResult {
   return {
     kind: 'wait',
     wakeAt: until,
     waiting: {
       on: 'timer',
       ref: null,
-      reason: `the model is tried again: ${reason}`,
+      reason,
       owner: 'control-plane',
       deadline: new Date(until).toISOString(),
       atDeadline: 'retry',

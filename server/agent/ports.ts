@@ -2,6 +2,7 @@ import type { AskView } from '../../contract/asks.ts';
 import type {
   AskIntent,
   AskResult,
+  Effect,
   ModelIntent,
   NoteIntent,
   Step,
@@ -28,6 +29,8 @@ export interface ReservationRefused {
   explanation: string;
   budgetId: string;
   wanted: Amount;
+  /** When there is money again by itself, as an agent's new day; then the run waits instead of asking. */
+  retryAt?: number;
 }
 
 /**
@@ -77,15 +80,30 @@ export interface RunWorkspace {
   touched(): void;
 }
 
+/** A tool call as the policy and the other guards see it. */
+export interface JudgedCall {
+  tool: string;
+  input: unknown;
+  /** A command line, a path, or nothing. */
+  subject: string;
+  effect: Effect;
+}
+
 export interface PolicyVerdict {
   decision: 'allow' | 'ask' | 'deny';
   reason: string;
+  /** The version of the policy that judged. */
+  version?: number;
+  /** Hosts that the approval of an ask lets the run reach. */
+  leaves?: string[];
 }
 
-/** A provider's limit, shared by all runs. */
+/** A provider's limit, shared by all runs, and the agent's own. */
 export interface PacePort {
   /** Null where the run may call now; else until when it must wait, and why. */
   enter(model: string): Promise<{ until: number; reason: string } | null>;
+  /** Null where the call may start; `ref` is the same when it is begun again. */
+  enterTool(call: { ref: string; tool: string }): Promise<{ until: number; reason: string } | null>;
   /** The provider said to slow down. */
   slowDown(model: string, retryAfterMs: number | undefined, reason: string): Promise<void>;
 }
@@ -101,7 +119,7 @@ export interface LoopPorts {
   tools: readonly Tool[];
   workspace: RunWorkspace;
   /** The deterministic policy; no text can change its answer. */
-  judge(call: { tool: string; subject: string; effect: Tool['effect'] }): PolicyVerdict;
+  judge(call: JudgedCall): Promise<PolicyVerdict>;
   /** The hash that binds an approval to the exact action and the workspace's tree. */
   hashAction(action: { tool: string; input: unknown; tree: string }): string;
   toolContext(step: { startedAt: string }): ToolContext;

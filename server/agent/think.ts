@@ -10,7 +10,7 @@ import {
   withoutImages,
 } from '../models/model.ts';
 import { openBudgetAsk } from './answer.ts';
-import type { Amount, LoopPorts, WorkResult } from './ports.ts';
+import type { Amount, LoopPorts, ReservationRefused, WorkResult } from './ports.ts';
 import { systemPrompt } from './prompt-texts.ts';
 import type { RunState } from './state.ts';
 
@@ -43,8 +43,9 @@ export async function think(ports: LoopPorts, state: RunState): Promise<WorkResu
     reservation,
   );
   if ('refused' in intended) {
-    if (intended.refused === 'spent') return openBudgetAsk(ports, intended);
-    return waitForBudget(ports, intended.explanation);
+    const { refused, retryAt } = intended;
+    if (refused === 'spent' && retryAt === undefined) return openBudgetAsk(ports, intended);
+    return waitForBudget(ports, intended);
   }
   if ('unusable' in description) {
     await completeFailed(ports, intended.seq, new ModelError('unknown_model', description.unusable));
@@ -139,15 +140,15 @@ function buildRequest(
   };
 }
 
-function waitForBudget(ports: LoopPorts, explanation: string): WorkResult {
-  const wakeAt = ports.now() + budgetRetryMs;
+function waitForBudget(ports: LoopPorts, { explanation, retryAt }: ReservationRefused): WorkResult {
+  const wakeAt = retryAt ?? ports.now() + budgetRetryMs;
   return {
     kind: 'wait',
     wakeAt,
     waiting: {
       on: 'budget',
       ref: null,
-      reason: `${explanation}; other calls hold it now`,
+      reason: retryAt === undefined ? `${explanation}; other calls hold it now` : explanation,
       owner: 'control-plane',
       deadline: new Date(wakeAt).toISOString(),
       atDeadline: 'retry',

@@ -2,7 +2,7 @@ import { developerPrompt } from '../agent/developer.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { registerAgent } from '../domain/principals/principals.ts';
-import { developerPolicy } from '../tools/policy.ts';
+import { developerPolicy } from '../tools/policy/developer-policy.ts';
 
 export const developer = 'developer';
 

@@ -7,34 +7,44 @@ import { systemClock } from '../clock.ts';
 import type { Sandbox } from '../computers/sandbox.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import type { TransactionGuards } from '../database/transaction-guards.ts';
 import type { Actor } from '../domain/actor.ts';
 import type { Artifacts } from '../domain/artifacts/artifacts.ts';
 import { testModel } from '../domain/credentials/model-probe.ts';
 import type { ProviderRegistry } from '../domain/credentials/provider-registry.ts';
+import { KeyedRequests } from '../domain/idempotency/keyed-requests.ts';
 import { issueOwnerKey } from '../domain/principals/principals.ts';
 import { createLoginToken } from '../domain/principals/sessions.ts';
 import { RunPresenter } from '../domain/runs/runs.ts';
 import { createTask } from '../domain/tasks/tasks.ts';
 import { diagnose } from '../drivers/diagnose.ts';
 import type { Computer } from '../drivers/parts.ts';
+import { openPolicyDesk } from '../drivers/policy-desk.ts';
 import { readPreparation } from '../drivers/prepare.ts';
 import { makeSample } from '../drivers/sample.ts';
+import type { ChainAnchors } from '../events/anchors.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { LiveChannel } from '../events/live.ts';
 import { listen } from '../http/listen.ts';
+import type { HttpParts } from '../http/parts.ts';
 import { buildHttpServer } from '../http/server.ts';
 import { readVersion } from '../http/version.ts';
 import type { ModelCatalogue } from '../models/models.ts';
 import { prepareShortCall } from '../models/short-call.ts';
+import { builtinTools } from '../tools/catalogue.ts';
 import { developer } from './agents.ts';
 import { artifactFolder } from './artifact-folder.ts';
 import type { Base } from './base.ts';
+import { openEdge } from './edge.ts';
 import type { Upkeep } from './upkeep.ts';
 
 export type ApiBase = Base & {
   database: Database;
+  anchors: ChainAnchors;
+  guards: TransactionGuards;
   models: ModelCatalogue;
   registry: ProviderRegistry;
+  secrets: HttpParts['secrets'];
   upkeep: Upkeep;
   computer: Computer;
   artifacts: Artifacts;
@@ -52,11 +62,19 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
   const prepare = (model: string) => prepareShortCall(models, model);
   const test = (actor: Actor, model: string) =>
     testModel({ database, dayLimitMicros: config.dayLimitMicros, prepare }, actor, model);
+  const outside = await openEdge(config, base);
   const server = buildHttpServer({
     ...base,
+    keyedRequests: started.use(new KeyedRequests(database)),
+    artifactBytes: config.artifactBytes,
+    validateAnswers: config.validateAnswers,
     models: { list: () => models.list(), registry, test },
     openBackup: (signal) =>
       openBackup({ database, artifacts: artifactFolder(config), version: readVersion() }, signal),
+    webhooks: {
+      context: upkeep.webhookContext,
+      test: (actor, id) => upkeep.webhooks.test(actor, id),
+    },
     notifications: {
       settings: upkeep.settings,
       test: (actor, name) => upkeep.notifier.test(actor, name),
@@ -69,6 +87,7 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
       const { repository } = await readPreparation(database, runId);
       return computer.content.diff(repository, from, commit, AbortSignal.timeout(60_000));
     },
+    policy: openPolicyDesk(database, builtinTools()),
     createSample: async (actor) => {
       const sample = await makeSample(computer, config.home, AbortSignal.timeout(60_000));
       return createTask({ database, present, defaults, now }, actor, sample);
@@ -83,7 +102,7 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
         upkeep: () => upkeep.diagnose(),
         testModel: options.test ? (model) => test(actor, model) : null,
       }),
-    ownHosts: new Set(['127.0.0.1', 'localhost', '[::1]', config.host]),
+    ...outside,
     stopping: stopping.signal,
   });
   started.defer(async () => {

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { openContainerSandbox } from '../computers/container/container-sandbox.ts';
 import { openLocalSandbox } from '../computers/local-sandbox.ts';
 import type { Sandbox } from '../computers/sandbox.ts';
 import { openUnsafeSandbox } from '../computers/unsafe-sandbox.ts';
@@ -21,7 +22,12 @@ export async function openSandbox(
   base: Base & { crashPoints: CrashPoints },
 ): Promise<Sandbox> {
   if (!config.unsafeNoSandbox) {
-    return base.started.use(await openLocalSandbox({ ...base, runtimeFolder: join(config.home, 'runtime') }));
+    const options = { ...base, runtimeFolder: join(config.home, 'runtime') };
+    return base.started.use(
+      config.sandbox.driver === 'container'
+        ? await openContainerSandbox({ ...options, settings: config.sandbox })
+        : await openLocalSandbox(options),
+    );
   }
   base.log.warn('commands run WITHOUT a sandbox (--unsafe-no-sandbox): agents can do whatever this user can');
   return openUnsafeSandbox(base);
@@ -34,6 +40,7 @@ export async function openComputer(config: Config, sandbox: Sandbox): Promise<Co
   const services = await openServices(home, { bundledPostgres });
   const parts = { home, sandbox, git, services };
   return {
+    sandbox,
     git,
     repositories: openRepositories(home, git),
     content: openRepositoryContent(git),

@@ -8,6 +8,7 @@ import type { Database } from '../database/database.ts';
 import { type EmbeddedPostgres, findEmbedded, startEmbedded } from '../database/embedded.ts';
 import { loadMigrations, migrate } from '../database/migrate.ts';
 import { openDatabase } from '../database/postgres.ts';
+import { TransactionGuards } from '../database/transaction-guards.ts';
 import { AppError } from '../errors.ts';
 import { Sequencer } from '../events/sequencer.ts';
 import type { Logger } from '../log.ts';
@@ -18,7 +19,7 @@ import type { Base } from './base.ts';
 export async function openStore(
   config: Config,
   base: Base & { crashPoints: CrashPoints },
-): Promise<{ database: Database; connection: string | Connection }> {
+): Promise<{ database: Database; guards: TransactionGuards; connection: string | Connection }> {
   const { log, crashPoints, started } = base;
   const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, log)) : null;
   const connection = embedded?.connection ?? config.databaseUrl ?? '';
@@ -31,7 +32,8 @@ export async function openStore(
     if (expired > 0) log.info({ runs: expired }, 'runs of a process that died go on');
   }
   const sequencer = started.use(new Sequencer({ database: plain, log }));
-  return { database: withCommitHook(plain, () => sequencer.poke()), connection };
+  const guards = new TransactionGuards();
+  return { database: guards.wrap(withCommitHook(plain, () => sequencer.poke())), guards, connection };
 }
 
 async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgres> {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { DiskSettings } from '../../contract/disk.ts';
 import type { Finding } from '../../contract/system.ts';
 import { Notifier } from '../channels/notifications/notifier.ts';
+import { WebhookDispatcher } from '../channels/webhooks/dispatcher.ts';
+import { openGuardedFetch } from '../channels/webhooks/guarded-fetch.ts';
 import { systemClock } from '../clock.ts';
 import type { Sandbox } from '../computers/sandbox.ts';
 import type { Git } from '../computers/workspaces/git.ts';
@@ -16,6 +18,9 @@ import {
   type NotificationSettings,
   resealNotifications,
 } from '../domain/notifications/settings.ts';
+import { WebhookHosts } from '../domain/webhooks/addresses.ts';
+import { requeueWebhooks, webhookTask } from '../domain/webhooks/deliveries.ts';
+import { resealWebhooks, type WebhookContext } from '../domain/webhooks/webhooks.ts';
 import type { RoomOptions } from '../drivers/disk-room.ts';
 import { measureFolder } from '../drivers/disk-usage.ts';
 import { Janitor, janitorTask } from '../drivers/janitor.ts';
@@ -31,6 +36,8 @@ import { identifyProcess, judgeProcess } from '../runs/process-identity.ts';
 export interface Upkeep {
   settings: NotificationSettings;
   notifier: Notifier;
+  webhooks: WebhookDispatcher;
+  webhookContext: WebhookContext;
   /** How runs wait where the disk is full. */
   room: RoomOptions;
   diagnose(): Promise<Finding[]>;
@@ -56,6 +63,7 @@ export async function startUpkeep(
   let address: string | null = null;
   const vault = openVault({ given: config.vaultKey, file: join(home, 'vault.key') });
   await resealNotifications(database, vault);
+  await resealWebhooks(database, vault);
   const settings: NotificationSettings = { vault, fixed: config.notifications };
   const publicUrl = () => config.publicUrl ?? address;
   await installJobs(connection, log);
@@ -67,6 +75,16 @@ export async function startUpkeep(
     settings,
     publicUrl,
     fetch: openFetch(config.proxy),
+  });
+  const hosts = new WebhookHosts(config.webhooks.privateHosts);
+  const webhooks = new WebhookDispatcher({
+    database,
+    feed,
+    clock: systemClock,
+    log,
+    vault,
+    fetch: openGuardedFetch(hosts, config.proxy),
+    random: Math.random,
   });
   const janitor = new Janitor({
     home,
@@ -92,6 +110,7 @@ export async function startUpkeep(
     isDead: (identity) => judgeProcess(identity) === 'dead',
     handlers: {
       [deliveryTask]: notifier.deliver,
+      [webhookTask]: webhooks.deliver,
       [sweep]: async (_payload, { signal }) => {
         await janitor.sweep(signal);
       },
@@ -102,10 +121,14 @@ export async function startUpkeep(
   await runner.start();
   await makeRoom();
   await requeueDeliveries(database);
+  await requeueWebhooks(database);
   started.use(notifier);
+  started.use(webhooks);
   return {
     settings,
     notifier,
+    webhooks,
+    webhookContext: { database, vault, hosts, now: () => systemClock.now() },
     room: {
       home,
       minimumFreeBytes: config.disk.minimumFreeGigabytes * 1024 ** 3,
@@ -122,6 +145,7 @@ export async function startUpkeep(
     tellAddress: (url) => {
       address = url;
       notifier.start();
+      webhooks.start();
     },
   };
 }

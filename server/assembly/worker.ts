@@ -5,11 +5,14 @@ import type { CrashPoints } from '../crash-points.ts';
 import type { Database } from '../database/database.ts';
 import type { Artifacts } from '../domain/artifacts/artifacts.ts';
 import { expireAsk } from '../domain/asks/asks.ts';
-import { remindOfReview } from '../domain/changes/changes.ts';
+import { noticeSilence } from '../domain/agents/presence.ts';
 import type { Pace } from '../domain/credentials/pace.ts';
 import { remindOfRun } from '../domain/runs/runs.ts';
+import { endTaskWait } from '../domain/tasks/standing.ts';
 import { setTaskStatus } from '../domain/tasks/tasks.ts';
+import { tellOverdue } from '../domain/tasks/waits.ts';
 import { type RoomOptions, withRoom } from '../drivers/disk-room.ts';
+import type { Egress } from '../drivers/egress.ts';
 import { openMergeDriver } from '../drivers/merge-driver.ts';
 import type { Computer, DriverParts } from '../drivers/parts.ts';
 import { openPushDriver } from '../drivers/push-driver.ts';
@@ -32,6 +35,7 @@ export type WorkerBase = Base & {
   crashPoints: CrashPoints;
   models: ModelCatalogue;
   pace: Pace;
+  egress: Egress;
   room: RoomOptions;
   computer: Computer;
   artifacts: Artifacts;
@@ -93,7 +97,9 @@ export function startWatches(config: Config, base: Base & { database: Database }
       handlers: {
         'ask.deadline': (transaction, id) => expireAsk(transaction, id, now()),
         'run.reminder': (transaction, id) => remindOfRun(transaction, id, now()),
-        'task.reminder': (transaction, id) => remindOfReview(transaction, id, now()),
+        'agent.silence': (transaction, id) => noticeSilence(transaction, id, now()),
+        'task.deadline': tellOverdue,
+        'task.reminder': (transaction, id) => endTaskWait(transaction, id, now()),
       },
     }),
   );

@@ -5,7 +5,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { type Migration, migrate } from '../database/migrate.ts';
 import { raw, type Sql, sql } from '../database/sql.ts';
 import { AppError } from '../errors.ts';
-import { findBrokenLink } from '../events/read.ts';
+import { findBrokenLink } from '../events/verify.ts';
 import { type BackupHeader, type BackupLine, leftOut, quote } from './format.ts';
 import { checkBackup, newer, readBackup } from './read-backup.ts';
 

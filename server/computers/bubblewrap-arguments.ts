@@ -1,5 +1,5 @@
-import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
+import { assertPlaces } from './places.ts';
 import type { Command, Limits, Mount } from './sandbox.ts';
 
 /** What every command sees of the machine; made once at the start by `prepareSystem`. */
@@ -14,13 +14,9 @@ export interface SystemView {
   seccomp: boolean;
 }
 
-const home = '/home/agent';
+export const home = '/home/agent';
 /** Inherited descriptors of the launcher; fixed, because the shell and bwrap name them by number. */
 export const descriptors = { status: 3, options: 4, seccomp: 8, lock: 9 } as const;
-
-/** A mount may neither hide nor sit inside what the walls are made of. */
-const ownRoots = ['/usr', '/bin', '/sbin', '/etc', '/proc', '/dev', '/sys', '/opt/node', '/run'];
-const ownLibraries = /^\/lib[^/]*(\/|$)/;
 
 /**
  * These act on the shell or the loader that starts the command, before any wall stands.
@@ -77,9 +73,7 @@ export function buildBubblewrapOptions(
     ...['--tmpfs', target],
   ];
   const scratch = command.scratch ?? [];
-  for (const target of [...mounts.map((mount) => mount.target), ...scratch]) assertTarget(target);
-  if (!isPlainPath(command.cwd))
-    throw new AppError('invalid_request', `${command.cwd} is no absolute folder`);
+  assertPlaces(command);
   return [
     ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...(open ? [] : ['--unshare-net']),
@@ -129,16 +123,4 @@ export function withProcessLimits(argv: string[], limits: Limits): string[] {
 
 function bindMount({ source, target, mode }: Mount): string[] {
   return [mode === 'write' ? '--bind' : '--ro-bind', source, target];
-}
-
-function assertTarget(target: string): void {
-  const within = ownRoots.some((root) => target === root || target.startsWith(`${root}/`));
-  const above = ownRoots.some((root) => root.startsWith(`${target}/`));
-  if (!isPlainPath(target) || target === '/' || within || above || ownLibraries.test(target)) {
-    throw new AppError('invalid_request', `nothing may be mounted at ${JSON.stringify(target)}`);
-  }
-}
-
-function isPlainPath(path: string): boolean {
-  return posix.isAbsolute(path) && posix.normalize(path) === path && !path.includes('\0');
 }

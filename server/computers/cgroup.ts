@@ -1,17 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { identifyProcess, sendKill } from './processes.ts';
+import { identifyProcess, processNamespace, sendKill } from './processes.ts';
 
 /** Where groups can be made: one folder for version 2; one for each controller for version 1. */
 export interface CgroupPlace {
@@ -179,8 +171,6 @@ function serverFolder(): string {
   const start = identifyProcess(process.pid)?.start ?? '0';
   return `${prefix}-${processNamespace()}-${process.pid}-${start}`;
 }
-
-const processNamespace = () => readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
 
 async function sweep(place: CgroupPlace): Promise<void> {
   const pattern = new RegExp(`^${prefix}-${processNamespace()}-(\\d+)-(\\d+)$`);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { awaitEnd, childrenOf, isAlive, killProcess, type ProcessIdentity } from './processes.ts';
-import { GateClosed } from './sandbox.ts';
+import { GateClosed, type Sandbox } from './sandbox.ts';
 
 /*
  * The gate's folder holds three kinds of files, and this is the protocol:
@@ -38,9 +38,14 @@ interface RecordedProcess extends ProcessIdentity {
 /**
  * Makes `token` the folder's holder: ends what older holders still run there, then writes the token under the
  * exclusive lock. Tokens that are decimal numbers rise: one below the folder's own is refused.
+ * @param options.sandbox ends what it started beyond the reach of these records
  * @throws GateClosed where the folder has a newer token; Error where the lock is not free within the limit
  */
-export async function takeOver(folder: string, token: string, options: { limitMs: number }): Promise<void> {
+export async function takeOver(
+  folder: string,
+  token: string,
+  options: { limitMs: number; sandbox?: Sandbox },
+): Promise<void> {
   if (!/^[\w:.-]{1,200}$/.test(token)) throw new TypeError('a token is 1 to 200 letters, digits or _ : . -');
   const deadline = performance.now() + options.limitMs;
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -51,7 +56,10 @@ export async function takeOver(folder: string, token: string, options: { limitMs
     const tryMs = Math.max(1, Math.min(200, deadline - performance.now()));
     const outcome = await writeToken(folder, token, tryMs);
     if (outcome === 'newer') throw new GateClosed(folder);
-    if (outcome === 'written') return;
+    if (outcome === 'written') {
+      await options.sandbox?.endOlder?.({ folder, token });
+      return;
+    }
   } while (performance.now() < deadline);
   throw new Error(`the lock of ${folder} was not free within ${options.limitMs} ms`);
 }
@@ -116,6 +124,8 @@ async function readIfThere(path: string): Promise<string> {
     throw error;
   }
 }
+
+export const isNewer = (token: string, than: string) => isOlder(than, token);
 
 /** Only decimal tokens have an order. */
 function isOlder(token: string, than: string): boolean {

@@ -244,7 +244,7 @@ const statusOfSignal: Record<number, NodeJS.Signals> = {
   159: 'SIGSYS',
 };
 
-function interpretExit(
+export function interpretExit(
   code: number | null,
   signal: string | null,
 ): { exitCode: number | null; signal: string | null } {

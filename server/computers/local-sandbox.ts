@@ -1,6 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { CrashPoints } from '../crash-points.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -14,10 +13,17 @@ import { type Cgroup, type CgroupLimits, openCgroups } from './cgroup.ts';
 import { type Launch, launch } from './launch.ts';
 import { listInheritedDescriptors, openPipePool, type PipePool } from './pipes.ts';
 import { probeSandbox, type SandboxReport } from './probe-sandbox.ts';
-import { identifyProcess } from './processes.ts';
 import { type RegistryConfig, readRegistryConfig } from './registry-config.ts';
-import { openRegistryProxy, type RegistryProxy } from './registry-proxy.ts';
-import { type Command, type CommandResult, defaultLimits, type Limits, type Sandbox } from './sandbox.ts';
+import { bindsOf, openRegistryProxy, type RegistryProxy } from './registry-proxy.ts';
+import { prepareRuntimeFolder } from './runtime-folder.ts';
+import {
+  type Command,
+  type CommandResult,
+  defaultLimits,
+  type Limits,
+  type NetworkSession,
+  type Sandbox,
+} from './sandbox.ts';
 import { prepareSystem } from './system-files.ts';
 
 interface LocalSandboxOptions {
@@ -38,7 +44,7 @@ const launcherEnvironment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C.U
  */
 export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Sandbox & AsyncDisposable> {
   const report = await probeSandbox();
-  const folder = prepareFolder(options.runtimeFolder);
+  const folder = prepareRuntimeFolder(options.runtimeFolder);
   if (!report.available || !report.bubblewrap || !report.flock) {
     options.log.warn({ problem: report.problem, mend: report.mend }, 'no sandbox: commands are refused');
     return {
@@ -86,9 +92,10 @@ class BubblewrapSandbox implements Sandbox, AsyncDisposable {
   async run(command: Command, signal: AbortSignal): Promise<CommandResult> {
     signal.throwIfAborted();
     const limits: Limits = { ...defaultLimits, ...command.limits };
-    assertPlainNesting(command);
-    const proxy = command.network === 'registry' ? await this.#openProxy() : undefined;
-    const options = buildBubblewrapOptions(command, this.#parts.system, limits, proxy?.inside);
+    const session = command.network === 'registry' ? await this.#openProxy() : command.network;
+    const proxy = typeof session === 'object' ? session : undefined;
+    const shown = proxy === undefined ? {} : { binds: bindsOf(proxy), env: proxy.env };
+    const options = buildBubblewrapOptions(command, this.#parts.system, limits, shown);
     const cgroup = this.#parts.createCgroup?.(limits);
     try {
       this.#options.crashPoints?.reach('spawn:before');
@@ -111,7 +118,7 @@ class BubblewrapSandbox implements Sandbox, AsyncDisposable {
     limits: Limits,
     options: string[],
     cgroup: Cgroup | undefined,
-    proxy: RegistryProxy | undefined,
+    proxy: NetworkSession | undefined,
   ): Launch {
     const { bubblewrap, flock, folder, inherited, pipes, system } = this.#parts;
     const argv = [...(proxy?.bridge ?? []), ...command.argv];
@@ -161,42 +168,4 @@ function interpretFailedStart(result: CommandResult): CommandResult {
   if (/^bwrap: execvp .*: No such file or directory$/m.test(complaint)) return { ...result, exitCode: 127 };
   if (/^bwrap: execvp /m.test(complaint)) return { ...result, exitCode: 126 };
   throw new AppError('sandbox_unavailable', `the sandbox of this command could not be made: ${complaint}`);
-}
-
-/**
- * A mount inside another's folder follows what the folder's owner put there: a link would lead bwrap, which
- * creates the place of a mount, out of the workspace.
- */
-function assertPlainNesting(command: Command): void {
-  for (const inner of command.mounts) {
-    for (const outer of command.mounts) {
-      if (inner === outer || !inner.target.startsWith(`${outer.target}/`)) continue;
-      let path = outer.source;
-      for (const part of relative(outer.target, inner.target).split('/')) {
-        path = join(path, part);
-        if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) {
-          throw new AppError(
-            'invalid_request',
-            `${inner.target} is a link in the folder that it is mounted into`,
-          );
-        }
-      }
-    }
-  }
-}
-
-/** A folder of this server's own below `runtimeFolder`; those of dead servers are removed. */
-function prepareFolder(runtimeFolder: string): string {
-  mkdirSync(runtimeFolder, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(runtimeFolder)) {
-    const [, pid, start] = /^sandbox-(\d+)-(\d+)-\d+$/.exec(name) ?? [];
-    if (!pid || identifyProcess(Number(pid))?.start === start) continue;
-    rmSync(join(runtimeFolder, name), { recursive: true, force: true });
-  }
-  const start = identifyProcess(process.pid)?.start ?? '0';
-  const base = join(runtimeFolder, `sandbox-${process.pid}-${start}`);
-  for (let count = 1; ; count++) {
-    const created = mkdirSync(`${base}-${count}`, { recursive: true, mode: 0o700 });
-    if (created) return `${base}-${count}`;
-  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A process by number and birth: numbers are reused, the pair is not. `start` is in clock ticks since boot. */
@@ -18,6 +18,9 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   if (!start || fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return { pid, start };
 }
+
+/** Names the space in which this process's numbers mean something. */
+export const processNamespace = () => readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
 
 export function isAlive(process: ProcessIdentity): boolean {
   return identifyProcess(process.pid)?.start === process.start;

@@ -52,7 +52,7 @@ const ask = (options) => request({ host: '127.0.0.1', port: 3128, ...options })
   .on('response', (r) => { console.log(r.statusCode); r.pipe(process.stdout); })
   .on('connect', (r, socket) => {
     if (r.statusCode !== 200) return console.log(r.statusCode), socket.destroy();
-    request({ createConnection: () => socket, path: '/tunnelled', headers: { host: 'inner' } })
+    request({ createConnection: () => socket, path: '/tunnelled', headers: { host: '${host}' } })
       .on('response', (r) => r.pipe(process.stdout)).end();
   })
   .on('error', (e) => console.log(e.code)).end();
@@ -62,20 +62,20 @@ const ask = async (fixture: SandboxFixture, host: string, tunnel: boolean) =>
   (await fixture.shell('', { argv: ['node', '-e', fetchThrough(host, tunnel)], network: 'registry' })).text;
 
 test('the registry is reached, by tunnel and by plain request, under its own name', async () => {
-  expect(await ask(direct, address, true)).toBe('registry /tunnelled inner');
+  expect(await ask(direct, address, true)).toBe(`registry /tunnelled ${address}`);
   expect(await ask(direct, address, false)).toBe(`200\nregistry /plain ${address}`);
 });
 
 test('another port of the same host, and other hosts, are refused', async () => {
   const other = `localhost:${(elsewhere.address() as AddressInfo).port}`;
   expect(await ask(direct, other, true)).toBe('403\n');
-  expect(await ask(direct, other, false)).toBe('403\n');
+  expect(await ask(direct, other, false)).toContain('403\nMission Control: ');
   expect(await ask(direct, 'example.com:443', true)).toBe('403\n');
 });
 
 test('an upstream proxy is gone through, with its credentials', async () => {
   asked.length = 0;
-  expect(await ask(chained, address, true)).toBe('registry /tunnelled inner');
+  expect(await ask(chained, address, true)).toBe(`registry /tunnelled ${address}`);
   expect(asked).toEqual([`${address} Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
 });
 

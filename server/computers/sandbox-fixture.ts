@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openLog } from '../log.ts';
+import { type Logger, openLog } from '../log.ts';
 import { openLocalSandbox } from './local-sandbox.ts';
 import type { Command, CommandResult, Sandbox } from './sandbox.ts';
 
@@ -20,11 +20,20 @@ export interface SandboxFixture extends AsyncDisposable {
   ): Promise<CommandResult & { text: string }>;
 }
 
-/** A sandbox in a folder of its own, for tests. */
-export async function openSandboxFixture(open = openLocalSandbox): Promise<SandboxFixture> {
+type OpenSandbox = (options: { log: Logger; runtimeFolder: string }) => Promise<Sandbox & AsyncDisposable>;
+
+/**
+ * A sandbox in a folder of its own, for tests.
+ * @param user who owns the workspace, where it is not this process's
+ */
+export async function openSandboxFixture(
+  open: OpenSandbox = openLocalSandbox,
+  user?: { uid: number; gid: number },
+): Promise<SandboxFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'sandbox-test-'));
   const [workspace, runtimeFolder] = [join(folder, 'workspace'), join(folder, 'runtime')];
   await mkdir(workspace);
+  if (user) await chown(workspace, user.uid, user.gid);
   const sandbox = await open({ log: openLog('silent'), runtimeFolder });
   return {
     sandbox,

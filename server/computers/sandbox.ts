@@ -1,3 +1,5 @@
+import type { Finding } from '../../contract/system.ts';
+
 /**
  * Where commands run. Everything that touches an agent's files goes through `Sandbox.run`: an agent's
  * commands, the file tools, git, set-ups and checks. One way in, so that the limits, the lease gate and the
@@ -39,6 +41,21 @@ export interface Gate {
   token: string;
 }
 
+/**
+ * The one way out of a sandbox that has no network of its own: a proxy on a unix socket of the host. Whoever
+ * opened it judges what passes; a driver only shows the files inside, sets the variables and puts the bridge
+ * before the command.
+ */
+export interface NetworkSession {
+  /** On the host: speaks HTTP proxy, absolute addresses and CONNECT. */
+  socketPath: string;
+  /** Files of the host that the command needs, the socket among them; read-only, `target` absolute inside. */
+  files: { source: string; target: string }[];
+  env: Record<string, string>;
+  /** Goes before the command's own argv: carries the sandbox's loopback to the socket, by Node at /opt/node. */
+  bridge: string[];
+}
+
 export interface Command {
   /** argv[0] is looked up on the sandbox's PATH. */
   argv: string[];
@@ -51,8 +68,11 @@ export interface Command {
   env?: Record<string, string>;
   stdin?: string | Uint8Array;
   limits?: Partial<Limits>;
-  /** `registry` reaches package registries through our proxy alone; `open` is only for git's own transport. */
-  network?: 'none' | 'registry' | 'open';
+  /**
+   * `registry` reaches package registries through our proxy alone, a session what its opener allows; `open` is
+   * only for git's own transport.
+   */
+  network?: 'none' | 'registry' | 'open' | NetworkSession;
   gate?: Gate;
   /** Where the whole output goes (both streams, as they came), up to `maxOutputFileBytes`. */
   outputFile?: string;
@@ -86,13 +106,19 @@ export class GateClosed extends Error {
   }
 }
 
+export type SandboxKind = 'bubblewrap' | 'container' | 'unsafe';
+
 export interface Sandbox {
   /** What it is made of, for `doctor` and every view; `unsafe` where commands run without walls. */
-  readonly kind: 'bubblewrap' | 'unsafe';
+  readonly kind: SandboxKind;
   /**
    * Runs one command to its end; nothing that it started lives on when the promise settles.
    * Failure of the command is a result, never an exception.
    * @throws AppError `sandbox_unavailable` with the line that mends it; GateClosed; the signal's reason when aborted
    */
   run(command: Command, signal: AbortSignal): Promise<CommandResult>;
+  /** Ends the commands of the gate's folder under this token or an older one, where the gate's records lead to none. */
+  endOlder?(gate: Gate): Promise<void>;
+  /** For `doctor`, where what it is made of is not on this machine alone. */
+  diagnose?(): Promise<Finding>;
 }

@@ -26,7 +26,7 @@ const sharedCalls = {
   mount_setattr: 442,
 };
 
-const architectures: Record<string, Architecture> = {
+export const architectures: Record<string, Architecture> = {
   x64: {
     audit: 0xc000003e,
     x32Bit: 0x40000000,
@@ -118,13 +118,13 @@ const architectures: Record<string, Architecture> = {
 };
 
 /** Judged by an argument; every other call of the table is refused whatever its arguments. */
-const judgedByArgument = new Set(['ioctl', 'socket', 'socketpair', 'clone', 'clone3', 'unshare']);
+export const judgedByArgument = new Set(['ioctl', 'socket', 'socketpair', 'clone', 'clone3', 'unshare']);
 
-const cloneNewUser = 0x10000000;
+export const cloneNewUser = 0x10000000;
 /** UNIX, INET, INET6, NETLINK. Everything else (VSOCK, PACKET, ALG, BLUETOOTH …) reaches odd kernel code. */
-const socketFamilies = [1, 2, 10, 16];
+export const socketFamilies = [1, 2, 10, 16];
 /** TIOCSTI and TIOCLINUX type into a terminal on the caller's behalf. */
-const terminalRequests = [0x5412, 0x541c];
+export const terminalRequests = [0x5412, 0x541c];
 
 const allow = 0x7fff0000;
 const killProcess = 0x80000000;

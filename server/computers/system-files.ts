@@ -77,13 +77,15 @@ export function prepareSystem(folder: string, node = process.execPath): SystemVi
  * /proc/sys/kernel/core_pattern is enough to run a program outside. Hence every part with a writable file is covered.
  */
 function readOnlyProc(): string[] {
+  return listWritableProc().flatMap((path) => ['--ro-bind', path, path]);
+}
+
+/** The parts of /proc that hold a writable file, besides bus, irq and sysrq-trigger. */
+export function listWritableProc(): string[] {
   const names = readdirSync('/proc').filter(
     (name) => !/^(\d+|self|thread-self|net|mounts|bus|irq|sysrq-trigger)$/.test(name),
   );
-  return names
-    .map((name) => `/proc/${name}`)
-    .filter((path) => holdsWritable(path))
-    .flatMap((path) => ['--ro-bind', path, path]);
+  return names.map((name) => `/proc/${name}`).filter((path) => holdsWritable(path));
 }
 
 function holdsWritable(path: string, depth = 6): boolean {
@@ -125,16 +127,28 @@ function toolchain(node: string): string[] {
   return [...binds, '--ro-bind', npm, target, ...link('npm'), ...link('npx')];
 }
 
-/** The folder of the npm that belongs to our Node, else of the one on the PATH; undefined if /usr brings it. */
+/** The folder of an npm that the system's folders do not show already; undefined if /usr brings one. */
 function findNpm(node: string): string | undefined {
-  const beside = join(dirname(dirname(realpathSync(node))), 'lib/node_modules/npm');
-  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'npm'));
   const system = ['/usr/local/bin/npm', '/usr/bin/npm'].some(existsSync);
-  const found = [beside, ...(system ? [] : onPath.filter(existsSync).map(npmFolderOf))].find(
-    (folder) => folder && existsSync(join(folder, 'bin/npm-cli.js')),
-  );
+  const found = system ? npmBeside(node) : locateNpm(node);
   return found && !found.startsWith('/usr/') ? found : undefined;
 }
+
+/** The folder of the npm that belongs to our Node, else of the first whole one on the PATH. */
+export function locateNpm(node: string): string | undefined {
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'npm'));
+  const folders = onPath.filter(existsSync).map(npmFolderOf);
+  return (
+    npmBeside(node) ?? folders.find((folder) => isNpm(folder) && existsSync(join(folder, 'node_modules')))
+  );
+}
+
+function npmBeside(node: string): string | undefined {
+  const folder = join(dirname(dirname(realpathSync(node))), 'lib/node_modules/npm');
+  return isNpm(folder) ? folder : undefined;
+}
+
+const isNpm = (folder: string) => existsSync(join(folder, 'bin/npm-cli.js'));
 
 /** …/npm/bin/npm-cli.js, behind however many links. */
 const npmFolderOf = (program: string) => dirname(dirname(realpathSync(program)));

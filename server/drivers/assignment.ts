@@ -2,7 +2,7 @@ import type { ServiceName } from '../computers/workspaces/services.ts';
 import type { Queryable } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import type { RunOrigin } from '../domain/runs/runs.ts';
-import type { PolicyRule } from '../tools/policy.ts';
+import type { PolicyRule } from '../tools/policy/judge.ts';
 
 /** A run with its task, project and agent: what a driver must know before it reads the journal. */
 export interface Assignment {
@@ -25,6 +25,9 @@ export interface Assignment {
   services: ServiceName[] | null;
   createdBy: string;
   agent: string;
+  agentId: string;
+  agentRole: string;
+  projectId: string;
   prompt: string;
   playbook: string;
   policy: PolicyRule[];
@@ -34,7 +37,7 @@ export async function readAssignment(database: Queryable, runId: string): Promis
   return database.one<Assignment>(
     sql`SELECT runs.id AS "runId", runs.task_id AS "taskId", runs.change_id AS "changeId", runs.origin, runs.model,
           projects.location, tasks.branch, tasks.folder, tasks.title, tasks.instructions, tasks.checks, tasks.setup, tasks.services,
-          tasks.created_by AS "createdBy", agents.name AS agent,
+          tasks.created_by AS "createdBy", agents.name AS agent, agents.id AS "agentId", agents.role AS "agentRole", projects.id AS "projectId",
           agents.fallback_models AS "fallbackModels", agents.prompt, agents.playbook, agents.policy
         FROM runs JOIN tasks ON tasks.id = runs.task_id JOIN projects ON projects.id = tasks.project_id
           JOIN agents ON agents.id = runs.agent_id WHERE runs.id = ${runId}`,

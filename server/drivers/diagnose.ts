@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { ProviderView, TestedModel } from '../../contract/models.ts';
 import type { Finding } from '../../contract/system.ts';
 import { probeSandbox } from '../computers/probe-sandbox.ts';
+import type { Sandbox, SandboxKind } from '../computers/sandbox.ts';
 import type { Database } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import { AppError, messageOf } from '../errors.ts';
@@ -12,7 +13,7 @@ const wantedDiskBytes = 2 * 1024 ** 3;
 export async function diagnose(parts: {
   config: { home: string; agentModel: string };
   database: Database;
-  sandbox: { kind: 'bubblewrap' | 'unsafe' };
+  sandbox: Pick<Sandbox, 'kind' | 'diagnose'>;
   providers: () => Promise<ProviderView[]>;
   /** What goes on beside the runs: notifications, and what fills the disk. */
   upkeep: () => Promise<Finding[]>;
@@ -22,7 +23,7 @@ export async function diagnose(parts: {
   return [
     await diagnoseDatabase(parts.database),
     await diagnoseWorkers(parts.database),
-    await diagnoseSandbox(parts.sandbox.kind),
+    (await parts.sandbox.diagnose?.()) ?? (await diagnoseSandbox(parts.sandbox.kind)),
     await diagnoseDisk(parts.config.home),
     ...(await parts.upkeep()),
     ...(await diagnoseProviders(parts)),
@@ -52,7 +53,7 @@ async function diagnoseWorkers(database: Database): Promise<Finding> {
       };
 }
 
-async function diagnoseSandbox(kind: 'bubblewrap' | 'unsafe'): Promise<Finding> {
+async function diagnoseSandbox(kind: SandboxKind): Promise<Finding> {
   if (kind === 'unsafe') {
     return {
       name: 'sandbox',

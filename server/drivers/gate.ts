@@ -12,5 +12,6 @@ export async function closeGateBehind(
   computer: Computer,
   run: { runId: string; token: number },
 ): Promise<void> {
-  await takeOver(computer.gateFolder(run.runId), String(run.token), { limitMs });
+  const { sandbox } = computer;
+  await takeOver(computer.gateFolder(run.runId), String(run.token), { limitMs, sandbox });
 }

@@ -1,6 +1,7 @@
 import type { ForgeSettings } from '../../contract/forges.ts';
 import type { LiveText } from '../../contract/system.ts';
 import type { Clock } from '../clock.ts';
+import type { Sandbox } from '../computers/sandbox.ts';
 import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
 import type { Git } from '../computers/workspaces/git.ts';
 import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
@@ -14,6 +15,7 @@ import type { Artifacts } from '../domain/artifacts/artifacts.ts';
 import type { Pace } from '../domain/credentials/pace.ts';
 import type { Models } from '../models/model.ts';
 import type { Tool } from '../tools/tool.ts';
+import type { Egress } from './egress.ts';
 
 /** What the drivers of runs are made of. */
 export interface DriverParts {
@@ -24,6 +26,8 @@ export interface DriverParts {
   pace: Pace;
   tools: readonly Tool[];
   artifacts: Artifacts;
+  /** The way out of runs' commands. */
+  egress: Egress;
   computer: Computer;
   /** Text as a model writes it, for those who watch. */
   live: { write(live: LiveText): void; flush(): Promise<void> };
@@ -32,6 +36,7 @@ export interface DriverParts {
 
 /** Where a run's files are and its commands run. */
 export interface Computer {
+  sandbox: Sandbox;
   git: Git;
   repositories: Repositories;
   content: RepositoryContent;

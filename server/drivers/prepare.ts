@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { PhaseStep } from '../../contract/steps.ts';
 import { service } from '../../contract/tasks.ts';
+import type { NetworkSession } from '../computers/sandbox.ts';
 import type { PreparedSetup } from '../computers/workspaces/prepared-setup.ts';
 import { requireServices } from '../computers/workspaces/services.ts';
 import type { Workspace } from '../computers/workspaces/workspace.ts';
@@ -68,6 +69,7 @@ export async function openWorkspace(
   context: DriveContext,
   assignment: Assignment,
   prepared: PreparedRun,
+  network?: () => Promise<NetworkSession | 'none'>,
 ): Promise<Workspace> {
   const { workspaces } = parts.computer;
   const { run, signal, journal } = context;
@@ -76,6 +78,7 @@ export async function openWorkspace(
     repository,
     services,
     attachments: prepared.attachments.mounts,
+    network,
     ...(prepared.setup === null ? {} : { setup: prepared.setup }),
   };
   const token = String(run.token);

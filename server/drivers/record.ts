@@ -1,6 +1,13 @@
-import type { AskStep, GuidanceIntent } from '../../contract/steps.ts';
+import type {
+  AskStep,
+  GuidanceIntent,
+  Taint,
+  ToolIntent,
+  ToolResult,
+  ToolStep,
+} from '../../contract/steps.ts';
 import type { RunRecord } from '../agent/ports.ts';
-import type { Transaction } from '../database/database.ts';
+import type { Queryable, Transaction } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import { findAsk, openAsk } from '../domain/asks/asks.ts';
 import {
@@ -9,8 +16,10 @@ import {
   raiseBudget,
   readToday,
   reserve,
+  scopeName,
   settle,
 } from '../domain/budgets/budgets.ts';
+import { readLimits } from '../domain/limits/limits.ts';
 import { markRead, readUnread } from '../domain/runs/runs.ts';
 import { appendEvents } from '../events/append.ts';
 import { newId } from '../ids.ts';
@@ -22,6 +31,9 @@ export class JournalRecord implements RunRecord {
   readonly #parts: DriverParts;
   readonly #context: DriveContext;
   readonly #assignment: { agent: string };
+
+  /** What a call brought into the run, put into its result before that is written. */
+  mark: (intent: ToolIntent, result: ToolResult) => ToolResult = (_intent, result) => result;
 
   constructor(parts: DriverParts, context: DriveContext, assignment: { agent: string }) {
     this.#parts = parts;
@@ -52,7 +64,14 @@ export class JournalRecord implements RunRecord {
     } catch (error) {
       if (!(error instanceof BudgetRefused)) throw error;
       const { kind, budget, wanted } = error.refusal;
-      return { refused: kind, explanation: explainRefusal(budget, wanted), budgetId: budget.id, wanted };
+      const retryAt = kind === 'spent' ? await findNextDay(this.#parts.database, budget) : undefined;
+      return {
+        refused: kind,
+        explanation: explainRefusal(budget, wanted),
+        budgetId: budget.id,
+        wanted,
+        ...(retryAt === undefined ? {} : { retryAt }),
+      };
     }
   };
 
@@ -69,7 +88,15 @@ export class JournalRecord implements RunRecord {
     this.#context.journal.intend({ kind: 'tool', name: intent.name, intent, snapshot });
 
   completeTool: RunRecord['completeTool'] = async (seq, end) => {
-    await this.#context.journal.complete(seq, end);
+    const step = this.steps.find(
+      (candidate): candidate is ToolStep => candidate.seq === seq && candidate.kind === 'tool',
+    );
+    const { result } = end;
+    const marked = step === undefined || result === undefined ? result : this.mark(step.intent, result);
+    await this.#context.journal.complete(seq, {
+      ...end,
+      ...(marked === undefined ? {} : { result: marked }),
+    });
   };
 
   refuseTool: RunRecord['refuseTool'] = async (intent, error) => {
@@ -89,9 +116,9 @@ export class JournalRecord implements RunRecord {
     const { clock, settings } = this.#parts;
     const askId = newId('ask');
     await this.#context.journal.intend(
-      { kind: 'ask', name: ask.about, intent: { ...ask, askId } },
-      (transaction) =>
-        openAsk(transaction, {
+      { kind: 'ask', name: ask.about, intent: { ...ask, askId, actionHash } },
+      async (transaction) => {
+        await openAsk(transaction, {
           id: askId,
           runId: run.runId,
           taskId: run.taskId,
@@ -103,7 +130,9 @@ export class JournalRecord implements RunRecord {
           deadlineAt: clock.now() + settings.askDeadlineMs,
           defaultDecision: 'deny',
           actor: this.#assignment.agent,
-        }),
+        });
+        if (ask.about === 'budget') await tellExhausted(transaction, run, detail, ask.question);
+      },
     );
   };
 
@@ -124,7 +153,11 @@ export class JournalRecord implements RunRecord {
     // An open intent is finished first: guidance is read at the next step.
     if (journal.steps.some((step) => step.status === 'intended')) return;
     for (const message of await readUnread(this.#parts.database, run.runId)) {
-      const intent: GuidanceIntent = { text: message.text, from: message.sender };
+      const { text, sender } = message;
+      const taint: Taint[] = message.byPerson
+        ? []
+        : [{ kind: 'untrusted', source: `a message of ${sender}` }];
+      const intent: GuidanceIntent = { text, from: sender, ...(taint.length === 0 ? {} : { taint }) };
       await journal.record(
         { kind: 'guidance', name: message.sender, intent },
         { status: 'done' },
@@ -154,6 +187,33 @@ export async function enterPhase(
   ]);
 }
 
+/** When an agent whose rule is to wait has money again; undefined for every other budget. */
+async function findNextDay(database: Queryable, budget: BudgetRow): Promise<number | undefined> {
+  if (budget.scope !== 'agent_day') return undefined;
+  const [agentId = '', day = ''] = budget.key.split('/');
+  const { over } = await readLimits(database, agentId);
+  return over === 'wait' ? Date.parse(day) + 24 * 3_600_000 : undefined;
+}
+
+async function tellExhausted(
+  transaction: Transaction,
+  run: { runId: string; taskId: string; workerId: string },
+  detail: Record<string, unknown>,
+  explanation: string,
+): Promise<void> {
+  await appendEvents(transaction, [
+    {
+      type: 'budget.exhausted',
+      entityType: 'budget',
+      entityId: String(detail['budgetId']),
+      runId: run.runId,
+      taskId: run.taskId,
+      actor: run.workerId,
+      data: { explanation },
+    },
+  ]);
+}
+
 async function raise(transaction: Transaction, askId: string): Promise<void> {
   const ask = await transaction.one<{ detail: { budgetId: string; tokens: number; micros: number } }>(
     sql`SELECT detail FROM asks WHERE id = ${askId}`,
@@ -172,5 +232,5 @@ function explainRefusal(budget: BudgetRow, wanted: { tokens: number; micros: num
       : `${dollars(budget.spentMicros)} of ${dollars(budget.limitMicros)} spent`,
     budget.limitTokens === null ? '' : `${budget.spentTokens} of ${budget.limitTokens} tokens used`,
   ].filter((text) => text !== '');
-  return `The ${budget.scope} budget (${budget.key}) does not allow the next model call: ${limits.join(', ')}; the call may cost ${dollars(wanted.micros)} and ${wanted.tokens} tokens`;
+  return `The ${scopeName(budget.scope)} budget (${budget.key}) does not allow the next model call: ${limits.join(', ')}; the call may cost ${dollars(wanted.micros)} and ${wanted.tokens} tokens`;
 }

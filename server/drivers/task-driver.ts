@@ -14,19 +14,21 @@ import type { DriveContext, DriveResult, Driver } from '../runs/worker.ts';
 import { actionHash } from '../tools/action-hash.ts';
 import { toDefinition } from '../tools/catalogue.ts';
 import { parseCall } from '../tools/parse-call.ts';
-import { judge } from '../tools/policy.ts';
 import type { Tool } from '../tools/tool.ts';
 import { type Assignment, readAssignment } from './assignment.ts';
 import { planSetup } from './checks.ts';
 import { type Evidence, findAcceptance, gatherEvidence } from './evidence.ts';
 import { closeGateBehind } from './gate.ts';
+import type { RunGuards } from './guards/open-guards.ts';
+import { openPace, watchRun } from './guards/watch-run.ts';
+import { openJudge } from './judge-call.ts';
 import type { DriverParts } from './parts.ts';
 import { openWorkspace, type PreparedRun, prepareRun } from './prepare.ts';
 import { enterPhase, JournalRecord } from './record.ts';
 import { endedResult, isExpectedFailure, pausedResult, Rest } from './rest.ts';
 import { briefOnSentBack, objectToRework } from './sent-back.ts';
 import { signDelivery } from './signing.ts';
-import { openRunWorkspace, openToolContext } from './tool-ports.ts';
+import { openRunWorkspace, openToolContext, resolvePath } from './tool-ports.ts';
 
 /** Drives a task's run: prepares, lets the agent work, gathers the evidence, offers the change. */
 export function openTaskDriver(parts: DriverParts): Driver {
@@ -61,11 +63,21 @@ class TaskRun {
     this.#boundary();
     await this.#begin();
     const prepared = await prepareRun(this.#parts, this.#context, this.#assignment, () => this.#boundary());
-    const workspace = await openWorkspace(this.#parts, this.#context, this.#assignment, prepared);
+    const { run } = this.#context;
+    await using egress = this.#parts.egress.open({ ...run, ...this.#assignment });
+    const workspace = await openWorkspace(
+      this.#parts,
+      this.#context,
+      this.#assignment,
+      prepared,
+      egress.network,
+    );
     const { preparation } = prepared;
     const phase = this.#mendPhase();
     await briefOnSentBack(this.#parts, this.#context, this.#assignment, { preparation, phase });
-    const ports = this.#openPorts(prepared, workspace);
+    const guards = await watchRun(this.#parts, this.#context, this.#record, prepared, await egress.isOpen());
+    egress.watch = guards;
+    const ports = this.#openPorts(prepared, workspace, guards);
     for (;;) {
       await this.#finishOpenCheck(prepared);
       const result = await work(ports);
@@ -298,9 +310,9 @@ class TaskRun {
     return findPlaybook(this.#assignment.playbook)?.mendPhase ?? 'implement';
   }
 
-  #openPorts(prepared: PreparedRun, workspace: Workspace): LoopPorts {
+  #openPorts(prepared: PreparedRun, workspace: Workspace, guards: RunGuards): LoopPorts {
     const { signal, run, control, draining } = this.#context;
-    const { agent, policy, model, fallbackModels, prompt, title, instructions } = this.#assignment;
+    const { agent, model, fallbackModels, prompt, title, instructions } = this.#assignment;
     const { playbook: playbookName } = this.#assignment;
     const { branch, checks, setupCommands, repositoryTexts, services } = prepared.preparation;
     const playbook = findPlaybook(playbookName);
@@ -321,17 +333,21 @@ class TaskRun {
     return {
       model,
       fallbackModels,
-      pace: {
-        enter: (name) => this.#parts.pace.enter(run.runId, name),
-        slowDown: (...told) => this.#parts.pace.slowDown(...told),
-      },
+      pace: openPace(this.#parts, run.runId, this.#record, guards),
       briefing,
       record: this.#record,
       models: this.#parts.models,
       tools: this.#parts.tools.map((tool) => withCrashPoints(tool, this.#parts)),
       workspace: openRunWorkspace(workspace, signal),
-      judge: (call) => judge(policy, call),
-      hashAction: (action) => actionHash({ ...action, cwd: '/workspace', env: {} }),
+      judge: openJudge(
+        {
+          database: this.#parts.database,
+          resolvePath: (path) => resolvePath(workspace, path, signal),
+          guards: guards.guards,
+        },
+        this.#assignment,
+      ),
+      hashAction: (action) => actionHash({ ...action, cwd: '/workspace', env: workspace.environment }),
       toolContext: (step) =>
         openToolContext(this.#parts, run, workspace, { agent, intendedAt: new Date(step.startedAt), signal }),
       parseCall,

@@ -49,6 +49,20 @@ export function openToolWorkspace(workspace: Workspace): ToolWorkspace {
   };
 }
 
+/** Where a path of the workspace really leads, through its links; null where it leads out. */
+export async function resolvePath(
+  workspace: Workspace,
+  path: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const argv = ['realpath', '-mz', '--', path];
+  const { exitCode, stdout } = await workspace.run({ argv, limits: { timeoutMs: 30_000 } }, signal);
+  const real = stdout.toString('utf8').replace(/\0$/, '');
+  if (exitCode !== 0) return null;
+  if (real === '/workspace') return '.';
+  return real.startsWith('/workspace/') ? real.slice('/workspace/'.length) : null;
+}
+
 /** Snapshots of a workspace for the loop: taken again only after something may have changed it. */
 export function openRunWorkspace(workspace: Workspace, signal: AbortSignal): RunWorkspace {
   let last: string | null = null;

@@ -4,10 +4,12 @@ import { AppError, messageOf } from '../errors.ts';
 /** @returns the address. @throws AppError port_taken, and internal where the host cannot be listened on */
 export async function listen(
   server: FastifyInstance,
-  config: { host: string; port: number },
+  config: { host: string; port: number; tls: object | null },
 ): Promise<string> {
   try {
-    return await server.listen({ host: config.host, port: config.port });
+    const url = await server.listen({ host: config.host, port: config.port });
+    // The framework does not know what a server made by us speaks.
+    return config.tls === null ? url : url.replace(/^http:/, 'https:');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
       throw new AppError(

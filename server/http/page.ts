@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
+import { methodsAt, type ServedRoute } from './openapi/routes.ts';
 import { makeProblem } from './problems.ts';
 
 const policy = [
@@ -16,7 +17,11 @@ const policy = [
 ].join('; ');
 
 /** Serves the dashboard: its built files, and the page itself for every address that is a view of it. */
-export function servePage(server: FastifyInstance, folder: string): void {
+export function servePage(
+  server: FastifyInstance,
+  folder: string,
+  served: readonly ServedRoute[],
+): void {
   server.addHook('onSend', async (_request, reply) => {
     void reply.headers({
       'content-security-policy': policy,
@@ -38,6 +43,18 @@ export function servePage(server: FastifyInstance, folder: string): void {
     });
   }
   server.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(served, request.url.split('?')[0] ?? '');
+    if (methods.length > 0) {
+      const problem = makeProblem(
+        'method_not_allowed',
+        `${request.url} does not answer ${request.method}; it answers ${methods.join(', ')}.`,
+      );
+      return reply
+        .status(405)
+        .header('allow', methods.join(', '))
+        .type('application/problem+json')
+        .send(problem);
+    }
     const isView =
       request.method === 'GET' && !request.url.startsWith('/api/') && accepts(request.headers.accept);
     if (isView && built) return reply.header('cache-control', 'no-store').sendFile('index.html');

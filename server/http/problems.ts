@@ -10,6 +10,8 @@ export function answerProblem(log: Logger) {
     const problem = describe(error, request);
     if (problem.status >= 500 && problem.code === 'internal')
       log.error({ error, path: request.url }, 'a request failed');
+    const retryAfter = error instanceof AppError ? error.detail['retryAfterSeconds'] : undefined;
+    if (typeof retryAfter === 'number') void reply.header('retry-after', retryAfter);
     void reply.status(problem.status).type('application/problem+json').send(problem);
   };
 }
@@ -32,6 +34,9 @@ function describe(error: FastifyError | Error, request: FastifyRequest): Problem
   }
   const status = 'statusCode' in error ? error.statusCode : undefined;
   if (status === 413) return makeProblem('too_large', 'The body is too large for this address.');
+  if (status === 415) {
+    return makeProblem('unsupported_media_type', 'Send the body as JSON, with content-type application/json.');
+  }
   if (status !== undefined && status >= 400 && status < 500)
     return makeProblem('invalid_request', error.message);
   return makeProblem(

@@ -4,10 +4,12 @@ import { json, sql } from '../database/sql.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
+import { expireExternalLease } from './external-lease.ts';
 import { countFailure } from './lease.ts';
 import { judgeProcess } from './process-identity.ts';
 
-interface HeldRun {
+export interface HeldRun {
+  kind: string;
   id: string;
   taskId: string;
   workerId: string;
@@ -79,7 +81,8 @@ export class LeaseWatch implements AsyncDisposable {
       if (before === undefined || before.token !== run.token || before.heartbeat !== run.heartbeat) {
         this.#sightings.set(run.id, { token: run.token, heartbeat: run.heartbeat, since: now });
       } else if (now - before.since >= run.leaseSeconds * 1000) {
-        await expireLease(this.#database, run, this.#clock.now(), 'its worker stopped giving signs of life');
+        const expire = run.kind === 'external' ? expireExternalLease : expireLease;
+        await expire(this.#database, run, this.#clock.now(), 'its worker stopped giving signs of life');
       }
     }
   }
@@ -87,19 +90,20 @@ export class LeaseWatch implements AsyncDisposable {
 
 /**
  * At the start of the process that owns an embedded data folder: every holder that no longer lives is known
- * to be dead, so its runs go on at once. Only processes of this machine can have held leases there.
+ * to be dead, so its runs go on at once. Only processes of this machine can have held leases there; what foreign agents hold they
+ * keep, as long as they give signs of life.
  */
 export async function expireDeadHolders(database: Database, now: number): Promise<number> {
   const rows = await database.many<HeldRun & { process: string | null }>(
     sql`SELECT ${heldColumns}, workers.process FROM runs LEFT JOIN workers ON workers.id = runs.worker_id
-        WHERE worker_id IS NOT NULL`,
+        WHERE worker_id IS NOT NULL AND kind <> 'external'`,
   );
   const dead = rows.filter((run) => run.process === null || judgeProcess(run.process) !== 'alive');
   for (const run of dead) await expireLease(database, run, now, 'its worker had died');
   return dead.length;
 }
 
-const heldColumns = sql`runs.id, runs.task_id AS "taskId", runs.worker_id AS "workerId", runs.lease_token AS token,
+const heldColumns = sql`runs.id, runs.kind, runs.task_id AS "taskId", runs.worker_id AS "workerId", runs.lease_token AS token,
   runs.heartbeat, runs.lease_seconds AS "leaseSeconds"`;
 
 async function readHeld(database: Database): Promise<HeldRun[]> {

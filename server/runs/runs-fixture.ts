@@ -5,7 +5,7 @@ import { withCommitHook } from '../database/commit-hook.ts';
 import type { Database } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import { createTestDatabase } from '../database/test-database.ts';
-import type { Actor } from '../domain/actor.ts';
+import { type Actor, fullActor } from '../domain/actor.ts';
 import { registerAgent } from '../domain/principals/principals.ts';
 import { RunPresenter } from '../domain/runs/runs.ts';
 import { createTask } from '../domain/tasks/tasks.ts';
@@ -13,7 +13,7 @@ import { EventFeed } from '../events/feed.ts';
 import { Sequencer } from '../events/sequencer.ts';
 import { openLog } from '../log.ts';
 
-export const operator: Actor = { id: 'prn_operator', name: 'olga', role: 'operator' };
+export const operator: Actor = fullActor({ id: 'prn_operator', name: 'olga', role: 'operator' });
 export const presenter = new RunPresenter(() => ({ recording: true }));
 
 /** Time that moves when told to: the wall's and the monotonic clock apart. */

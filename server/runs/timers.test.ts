@@ -33,6 +33,8 @@ const openTimers = () => {
     handlers: {
       'ask.deadline': handle('ask.deadline'),
       'run.reminder': handle('run.reminder'),
+      'agent.silence': handle('agent.silence'),
+      'task.deadline': handle('task.deadline'),
       'task.reminder': handle('task.reminder'),
     },
   });

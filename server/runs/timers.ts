@@ -6,7 +6,7 @@ import { newId } from '../ids.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
 
-export type TimerKind = 'ask.deadline' | 'run.reminder' | 'task.reminder';
+export type TimerKind = 'agent.silence' | 'ask.deadline' | 'run.reminder' | 'task.deadline' | 'task.reminder';
 
 /** Sets a deadline, in the transaction of what it belongs to; a later one for the same thing replaces it. */
 export async function setTimer(

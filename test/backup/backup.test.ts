@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { sql } from '../../server/database/sql.ts';
 import { createTestDatabase } from '../../server/database/test-database.ts';
-import { findBrokenLink } from '../../server/events/read.ts';
+import { findBrokenLink } from '../../server/events/verify.ts';
 import { mission } from '../mission.ts';
 import { makeHome } from '../start-app.ts';
 

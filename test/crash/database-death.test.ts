@@ -9,7 +9,7 @@ import type { Database } from '../../server/database/database.ts';
 import { openDatabase } from '../../server/database/postgres.ts';
 import { sql } from '../../server/database/sql.ts';
 import { createTestDatabase } from '../../server/database/test-database.ts';
-import { findBrokenLink } from '../../server/events/read.ts';
+import { findBrokenLink } from '../../server/events/verify.ts';
 import { git } from '../small-repository.ts';
 import { makeHome, readPostmaster, type ServerProcess, type TestHome } from '../start-app.ts';
 

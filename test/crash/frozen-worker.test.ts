@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { sql } from '../../server/database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../server/database/test-database.ts';
-import { findBrokenLink } from '../../server/events/read.ts';
+import { findBrokenLink } from '../../server/events/verify.ts';
 import { git } from '../small-repository.ts';
 import { makeHome, type ServerProcess, type TestHome, until } from '../start-app.ts';
 

@@ -2,7 +2,7 @@ import type { CheckReceipt } from '../../contract/changes.ts';
 import type { ModelStep, Step, ToolStep } from '../../contract/steps.ts';
 import type { Database } from '../../server/database/database.ts';
 import { sql } from '../../server/database/sql.ts';
-import { findBrokenLink } from '../../server/events/read.ts';
+import { findBrokenLink } from '../../server/events/verify.ts';
 import { readSteps } from '../../server/runs/journal.ts';
 import { git } from '../small-repository.ts';
 import type { TestHome } from '../start-app.ts';

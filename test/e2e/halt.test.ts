@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { haltView, statusView } from '../../contract/system.ts';
 import { sql } from '../../server/database/sql.ts';
-import { findBrokenLink } from '../../server/events/read.ts';
+import { findBrokenLink } from '../../server/events/verify.ts';
 import { mission } from '../mission.ts';
 import { processesNaming, type ServerProcess } from '../start-app.ts';
 import { type House, openHouse } from './changes-house.ts';

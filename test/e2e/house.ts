@@ -58,6 +58,7 @@ export class House implements AsyncDisposable {
       MISSION_PORT: '0',
       MISSION_LOG: 'silent',
       MISSION_LEASE_SECONDS: '5',
+      MISSION_VALIDATE_RESPONSES: '1',
       MISSION_RECORDINGS: join(folder, 'recordings'),
       DATABASE_URL: connectionString,
     };

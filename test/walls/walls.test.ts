@@ -48,6 +48,8 @@ describe('a forbidden import is refused', () => {
     ['server/mcp', 'server/mcp/planted.ts', '../http/a.ts', 'not server/http'],
     ['server/channels', 'server/channels/planted.ts', '../mcp/a.ts', 'not server/mcp'],
     ['server/domain', 'server/domain/planted.ts', '../computers/sandbox.ts', 'server/domain may import'],
+    ['client', 'client/planted.ts', '../server/errors.ts', 'client may import contract'],
+    ['client', 'client/planted.ts', 'node:fs', 'packages zod alone'],
     ['web', 'web/planted.tsx', '../server/errors.ts', 'web may import contract'],
     ['cli', 'cli/planted.ts', '../server/errors.ts', 'cli may import contract'],
     ['config', 'server/domain/planted.ts', '../config.ts', 'only app.ts, assembly/ and main.ts'],

@@ -34,11 +34,8 @@ const queries: QueryClient = new QueryClient({
     mutations: { networkMode: 'always' },
   },
 });
-const parts = {
-  api: new ApiClient(),
-  socket: new EventSocket(`${location.origin.replace(/^http/, 'ws')}/api/v1/events/stream`),
-  queries,
-};
+const api = new ApiClient();
+const parts = { api, socket: new EventSocket(api.transport), queries };
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no root element');
 createRoot(root).render(

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { takeOver } from '../gate.ts';
-import type { Command, CommandResult, Gate, Limits, Mount, Sandbox } from '../sandbox.ts';
+import type { Command, CommandResult, Gate, Limits, Mount, NetworkSession, Sandbox } from '../sandbox.ts';
 import { checkOut, type WorkStart } from './checkout.ts';
 import { type CheckoutFolders, checkoutMounts, workspaceTarget } from './checkout-folders.ts';
 import { type ExportedCommit, exportCommit } from './export-commit.ts';
@@ -34,6 +34,8 @@ export interface WorkspaceCommand {
   limits?: Partial<Limits>;
   outputFile?: string;
   onOutput?: (chunk: Uint8Array) => void;
+  /** True for the network that the workspace was opened with; none otherwise. */
+  network?: boolean;
 }
 
 export interface Head {
@@ -51,7 +53,9 @@ export interface Workspace {
   readonly runId: string;
   readonly base: string;
   readonly files: WorkspaceFiles;
-  /** Without network. @throws AppError `invalid_request` for a folder outside; what `Sandbox.run` throws */
+  /** What commands get beside the sandbox's own variables. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** @throws AppError `invalid_request` for a folder outside; what `Sandbox.run` throws */
   run(command: WorkspaceCommand, signal: AbortSignal): Promise<CommandResult>;
   snapshot(signal: AbortSignal): Promise<string>;
   restore(snapshot: string, signal: AbortSignal): Promise<void>;
@@ -67,6 +71,8 @@ export interface WorkspaceRequest {
   attachments?: Mount[] | undefined;
   /** Started only for commands that are given to `/mission/with-services`. */
   services?: readonly ServiceName[] | undefined;
+  /** Asked for each command that wants the network. */
+  network?: (() => Promise<NetworkSession | 'none'>) | undefined;
 }
 
 export interface NewWorkspaceRequest extends WorkspaceRequest {
@@ -111,7 +117,7 @@ export function openWorkspaces(parts: WorkspaceParts): Workspaces {
         throw new AppError('invalid_request', `${JSON.stringify(request.branch)} cannot be a branch's name`);
       }
       await makeFolder(place.folder);
-      await takeOver(place.folder, token, { limitMs: takeOverLimitMs });
+      await takeOver(place.folder, token, { limitMs: takeOverLimitMs, sandbox });
       for (const path of [place.mark, place.folders.files, place.folders.git, place.store]) {
         await removeTree(sandbox, path, place.gate);
       }
@@ -129,7 +135,7 @@ export function openWorkspaces(parts: WorkspaceParts): Workspaces {
       const place = placeOf(folderOf(runId), token);
       const base = await readBase(place.mark);
       if (base === null) throw new AppError('not_found', `${runId} has no workspace`);
-      await takeOver(place.folder, token, { limitMs: takeOverLimitMs });
+      await takeOver(place.folder, token, { limitMs: takeOverLimitMs, sandbox });
       return build(parts, runId, place, request, base).workspace;
     },
     remove: (runId) => removeTree(sandbox, folderOf(runId)),
@@ -179,9 +185,10 @@ function build(
   const beside = parts.services ? placeServices(parts.services, services) : { mounts: [], env: {} };
   const snapshots = openSnapshots(git, { folders, store: place.store, gate });
   const oneAtATime = serialise();
+  const environment = { ...gitEnvironment, ...beside.env };
 
   const run = async (command: WorkspaceCommand, signal: AbortSignal): Promise<CommandResult> => {
-    const { cwd = '.', env, argv, ...rest } = command;
+    const { cwd = '.', env, argv, network = false, ...rest } = command;
     const start = folderInside(cwd);
     const prepared = await setupMounts(git, setup, { folders, gate }, signal);
     const inside: Command = {
@@ -201,8 +208,8 @@ function build(
         ...(await lfsMounts(repository)),
       ],
       scratch: prepared.scratch,
-      env: { ...gitEnvironment, ...beside.env, ...env },
-      network: 'none',
+      env: { ...environment, ...env },
+      network: network ? ((await request.network?.()) ?? 'none') : 'none',
       gate,
     };
     return sandbox.run(inside, signal);
@@ -221,6 +228,7 @@ function build(
     runId,
     base,
     files,
+    environment,
     run,
     snapshot: (signal) => oneAtATime(() => snapshots.take(signal)),
     restore: (snapshot, signal) => oneAtATime(() => snapshots.restore(snapshot, signal)),

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Database, Queryable } from '../../database/database.ts';
+import type { Database, Queryable, Transaction } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
@@ -39,25 +40,48 @@ export class Artifacts {
     const hash = await hashFile(file.path);
     const { size } = await stat(file.path);
     await this.#store(file.path, hash);
+    const { name, mediaType } = file;
+    const artifact = { id: newId('art'), hash, size, mediaType, name };
+    await this.#database.transaction('artifacts.keep', (transaction) =>
+      insertArtifact(transaction, { ...file, ...artifact }),
+    );
+    return artifact;
+  }
+
+  /**
+   * Writes content down as it comes, never whole in memory, and names it with a row. Where the sender breaks off,
+   * nothing is left.
+   * @throws AppError too_large
+   */
+  async receive(
+    content: Readable,
+    file: {
+      name: string;
+      mediaType: string;
+      mostBytes: number;
+      actor: string;
+      /** In the transaction that inserts the row: what it belongs to, or a refusal. */
+      belongsTo: (transaction: Transaction) => Promise<{ runId: string | null; taskId: string | null }>;
+    },
+  ): Promise<string> {
     const id = newId('art');
-    await this.#database.transaction('artifacts.keep', async (transaction) => {
-      await transaction.many(
-        sql`INSERT INTO artifacts (id, hash, size, media_type, name, run_id)
-            VALUES (${id}, ${hash}, ${size}, ${file.mediaType}, ${file.name}, ${file.runId})`,
-      );
-      await appendEvents(transaction, [
-        {
-          type: 'artifact.created',
-          entityType: 'artifact',
-          entityId: id,
-          ...(file.runId === null ? {} : { runId: file.runId }),
-          ...(file.taskId === null ? {} : { taskId: file.taskId }),
-          actor: file.actor,
-          data: { name: file.name, size },
-        },
-      ]);
-    });
-    return { id, hash, size, mediaType: file.mediaType, name: file.name };
+    const incoming = join(this.#folder, 'incoming');
+    await mkdir(incoming, { recursive: true, mode: 0o700 });
+    const path = join(incoming, id);
+    try {
+      const { hash, size } = await writeDown(content, path, file.mostBytes);
+      await mkdir(join(this.#folder, hash.slice(0, 2)), { recursive: true, mode: 0o700 });
+      await rename(path, this.#pathOf(hash));
+      await this.#database.transaction('artifacts.receive', async (transaction) => {
+        const { name, mediaType, actor } = file;
+        const owner = await file.belongsTo(transaction);
+        await insertArtifact(transaction, { id, hash, size, mediaType, name, actor, ...owner });
+      });
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+    return id;
   }
 
   /** Keeps bytes that somebody sent and that belong to no run. */
@@ -105,6 +129,58 @@ export class Artifacts {
       throw error;
     }
   }
+}
+
+async function insertArtifact(
+  transaction: Transaction,
+  artifact: Artifact & { runId: string | null; taskId: string | null; actor: string },
+): Promise<void> {
+  const { id, hash, size, mediaType, name, runId, taskId, actor } = artifact;
+  await transaction.many(
+    sql`INSERT INTO artifacts (id, hash, size, media_type, name, run_id, task_id, created_by)
+        VALUES (${id}, ${hash}, ${size}, ${mediaType}, ${name}, ${runId}, ${taskId}, ${actor})`,
+  );
+  await appendEvents(transaction, [
+    {
+      type: 'artifact.created',
+      entityType: 'artifact',
+      entityId: id,
+      ...(runId === null ? {} : { runId }),
+      ...(taskId === null ? {} : { taskId }),
+      actor,
+      data: { name, size },
+    },
+  ]);
+}
+
+/** On the disk, synced, when this returns. */
+async function writeDown(
+  content: Readable,
+  path: string,
+  mostBytes: number,
+): Promise<{ hash: string; size: number }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  await using handle = await open(path, 'wx', 0o600);
+  await pipeline(
+    content,
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        size += chunk.length;
+        if (size > mostBytes) {
+          throw new AppError(
+            'too_large',
+            `The content is larger than ${mostBytes} bytes; MISSION_ARTIFACT_BYTES sets the limit.`,
+          );
+        }
+        hash.update(chunk);
+        yield chunk;
+      }
+    },
+    handle.createWriteStream({ autoClose: false }),
+  );
+  await handle.sync();
+  return { hash: hash.digest('hex'), size };
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -110,6 +110,8 @@ describe('an ask that nobody decides', () => {
       'ask.deadline': (transaction: Parameters<typeof expireAsk>[0], ref: string) =>
         expireAsk(transaction, ref, clock.now()),
       'run.reminder': async () => undefined,
+      'agent.silence': async () => undefined,
+      'task.deadline': async () => undefined,
       'task.reminder': async () => undefined,
     };
     await using timers = new Timers({ database: home.database, clock, log: openLog('silent'), handlers });

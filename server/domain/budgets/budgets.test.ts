@@ -4,16 +4,8 @@ import type { BudgetView } from '../../../contract/runs.ts';
 import { sql } from '../../database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../database/test-database.ts';
 import { newId } from '../../ids.ts';
-import {
-  type Amount,
-  BudgetRefused,
-  ensureBudget,
-  findBudget,
-  judge,
-  raiseBudget,
-  reserve,
-  settle,
-} from './budgets.ts';
+import { type Amount, BudgetRefused, findBudget, judge, raiseBudget, reserve, settle } from './budgets.ts';
+import { ensureBudget } from './scopes.ts';
 
 let home: TestDatabase;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import type { BudgetView } from '../../../contract/runs.ts';
 import type { Queryable } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
 import { appendEvents } from '../../events/append.ts';
-import { newId } from '../../ids.ts';
+import { ensureBudgetsAbove, placesAbove } from './scopes.ts';
 
 /** Tokens, and money in millionths of a US dollar. */
 export interface Amount {
@@ -17,18 +17,6 @@ export interface BudgetRow extends BudgetView {
 const columns = sql`id, scope, scope_key AS key, limit_tokens AS "limitTokens", limit_micros AS "limitMicros",
   spent_tokens AS "spentTokens", spent_micros AS "spentMicros", reserved_tokens AS "reservedTokens",
   reserved_micros AS "reservedMicros"`;
-
-/** Makes sure that a budget exists; an existing one keeps its limits. */
-export async function ensureBudget(
-  transaction: Queryable,
-  budget: { scope: BudgetView['scope']; key: string; limitTokens: number | null; limitMicros: number | null },
-): Promise<void> {
-  await transaction.many(
-    sql`INSERT INTO budgets (id, scope, scope_key, limit_tokens, limit_micros)
-        VALUES (${newId('bud')}, ${budget.scope}, ${budget.key}, ${budget.limitTokens}, ${budget.limitMicros})
-        ON CONFLICT (scope, scope_key) DO NOTHING`,
-  );
-}
 
 /** The database's business date in UTC, the key of the day's budget. */
 export async function readToday(database: Queryable): Promise<string> {
@@ -61,8 +49,8 @@ export class BudgetRefused extends Error {
 }
 
 /**
- * Reserves the highest price of a call against every budget above it. Rows are locked in the order of their
- * ids, so that two calls cannot wait for one another.
+ * Reserves the highest price of a call against every budget above it: of its run, task, agent, project and day.
+ * Rows are locked in the order of their ids, so that two calls cannot wait for one another.
  * @param reservation.dayLimitMicros for a day that has no budget yet, as after midnight
  * @throws BudgetRefused; the transaction must then be rolled back
  */
@@ -70,13 +58,9 @@ export async function reserve(
   transaction: Queryable,
   reservation: { runId: string; seq: number; day: string; dayLimitMicros: number; amount: Amount },
 ): Promise<void> {
-  const { runId, seq, day, amount } = reservation;
-  let budgets = await lockBudgets(transaction, runId, day);
-  if (!budgets.some((budget) => budget.scope === 'day')) {
-    const limitMicros = reservation.dayLimitMicros;
-    await ensureBudget(transaction, { scope: 'day', key: day, limitTokens: null, limitMicros });
-    budgets = await lockBudgets(transaction, runId, day);
-  }
+  const { runId, seq, day, amount, dayLimitMicros } = reservation;
+  await ensureBudgetsAbove(transaction, { runId, day, dayLimitMicros });
+  const budgets = await lockBudgets(transaction, runId, day);
   for (const budget of budgets) {
     const verdict = judge(budget, amount);
     if (verdict !== 'fits') throw new BudgetRefused({ kind: verdict, budget, wanted: amount });
@@ -95,8 +79,8 @@ export async function reserve(
 function lockBudgets(transaction: Queryable, runId: string, day: string): Promise<BudgetRow[]> {
   return transaction.many<BudgetRow>(
     sql`SELECT ${columns} FROM budgets
-        WHERE (scope = 'run' AND scope_key = ${runId}) OR (scope = 'day' AND scope_key = ${day})
-        ORDER BY id FOR UPDATE`,
+        WHERE (scope, scope_key) IN (SELECT scope, key FROM ${placesAbove(runId, day)} AS above)
+        ORDER BY id FOR UPDATE OF budgets`,
   );
 }
 
@@ -189,7 +173,12 @@ function explainNearness({ scope, limitTokens, limitMicros, spentTokens, spentMi
   const dollars = (micros: number) => `$${(micros / 1e6).toFixed(2)}`;
   const money = limitMicros === null ? [] : [`${dollars(spentMicros)} of ${dollars(limitMicros)}`];
   const tokens = limitTokens === null ? [] : [`${spentTokens} of ${limitTokens} tokens`];
-  return `The ${scope}'s budget: ${[...money, ...tokens].join(', ')} spent.`;
+  return `The ${scopeName(scope)}'s budget: ${[...money, ...tokens].join(', ')} spent.`;
+}
+
+/** A scope in words. */
+export function scopeName(scope: BudgetView['scope']): string {
+  return scope === 'agent_day' ? "agent's day" : scope;
 }
 
 async function ofRun(transaction: Queryable, runId: string): Promise<{ runId: string; taskId?: string }> {

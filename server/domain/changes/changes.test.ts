@@ -3,8 +3,9 @@ import { sql } from '../../database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../database/test-database.ts';
 import { newId } from '../../ids.ts';
 import { operator, seedRun } from '../../runs/runs-fixture.ts';
-import { getTask } from '../tasks/tasks.ts';
-import { getChange, offerChange, recordMerge, remindOfReview, requestMerge } from './changes.ts';
+import { endTaskWait } from '../tasks/standing.ts';
+import { getTask } from '../tasks/task-rows.ts';
+import { getChange, offerChange, recordMerge, requestMerge } from './changes.ts';
 
 let home: TestDatabase;
 beforeAll(async () => {
@@ -56,7 +57,7 @@ test('an offered change puts its task in review, with a reminder until somebody 
   expect(await getTask(home.database, taskId)).toMatchObject({ status: 'in_review', waiting: review });
   const tomorrow = now + 24 * 3_600_000;
   await home.database.transaction('test.remind', (transaction) =>
-    remindOfReview(transaction, taskId, tomorrow),
+    endTaskWait(transaction, taskId, tomorrow),
   );
   const { waiting } = await getTask(home.database, taskId);
   expect(waiting).toMatchObject({ ...review, deadline: new Date(tomorrow + 24 * 3_600_000).toISOString() });

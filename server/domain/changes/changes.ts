@@ -4,7 +4,7 @@ import { empty, json, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { setTimer } from '../../runs/timers.ts';
-import type { Actor } from '../actor.ts';
+import { type Actor, ofVisibleTask } from '../actor.ts';
 import { setTaskStatus } from '../tasks/tasks.ts';
 import { type ChangeContext, queueOnBranch, requireOperator } from './branch-queue.ts';
 
@@ -16,7 +16,7 @@ const columns = sql`changes.id, changes.task_id AS "taskId", changes.run_id AS "
   changes.revert_commit AS "revertCommit", changes.supersedes,
   CASE WHEN sent_back_by IS NULL THEN NULL ELSE json_build_object('by', sent_back_by, 'comments', sent_back_comments,
     'at', to_char(sent_back_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS "sentBack",
-  changes.created_at AS "createdAt", changes.updated_at AS "updatedAt"`;
+  changes.version, changes.created_at AS "createdAt", changes.updated_at AS "updatedAt"`;
 const tables = sql`changes JOIN tasks ON tasks.id = changes.task_id JOIN projects ON projects.id = tasks.project_id`;
 
 export interface NewChange {
@@ -88,31 +88,6 @@ export async function waitForReview(
   });
 }
 
-/** A task that still stands in review at its reminder is told of again. */
-export async function remindOfReview(transaction: Transaction, taskId: string, now: number): Promise<void> {
-  const task = await transaction.maybe<{ waiting: { ref: string } | null }>(
-    sql`SELECT waiting FROM tasks WHERE id = ${taskId} AND status = 'in_review' FOR UPDATE`,
-  );
-  if (task?.waiting === undefined || task.waiting === null) return;
-  await appendEvents(transaction, [
-    {
-      type: 'task.overdue',
-      entityType: 'task',
-      entityId: taskId,
-      taskId,
-      actor: 'control-plane',
-      data: { waiting: task.waiting },
-    },
-  ]);
-  await waitForReview(transaction, {
-    taskId,
-    id: task.waiting.ref,
-    actor: 'control-plane',
-    now,
-    reason: 'its change still waits for a review',
-  });
-}
-
 /** @throws AppError not_found */
 export async function getChange(database: Queryable, id: string): Promise<ChangeView> {
   const change = await database.maybe<ChangeView>(
@@ -125,12 +100,21 @@ export async function getChange(database: Queryable, id: string): Promise<Change
 
 export async function listChanges(
   database: Queryable,
-  filter: { taskId?: string | undefined; status?: string | undefined; limit: number },
+  filter: {
+    taskId?: string | undefined;
+    status?: string | undefined;
+    /** Only what this actor sees. */
+    actor?: Pick<Actor, 'projects'>;
+    before?: string | undefined;
+    limit: number;
+  },
 ): Promise<ChangeView[]> {
   return database.many<ChangeView>(
     sql`SELECT ${columns} FROM ${tables} WHERE true
         ${filter.taskId === undefined ? empty : sql`AND changes.task_id = ${filter.taskId}`}
         ${filter.status === undefined ? empty : sql`AND changes.status = ${filter.status}`}
+        ${filter.before === undefined ? empty : sql`AND changes.id < ${filter.before}`}
+        ${ofVisibleTask(filter.actor, sql`changes.task_id`)}
         ORDER BY changes.id DESC LIMIT ${filter.limit}`,
   );
 }

@@ -42,6 +42,10 @@ function haltEvent(type: 'halt.began' | 'halt.ended', actor: Actor, data: Record
 }
 
 function requireOperator(actor: Actor): void {
-  if (actor.role === 'admin' || actor.role === 'operator') return;
-  throw new AppError('forbidden', 'only operators and admins stop and release everything');
+  const isOperator = actor.role === 'admin' || actor.role === 'operator';
+  if (isOperator && actor.projects === null) return;
+  throw new AppError(
+    'forbidden',
+    'only operators and admins of all projects stop and release everything; stop the runs that you see one by one',
+  );
 }

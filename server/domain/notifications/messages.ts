@@ -14,12 +14,16 @@ export interface NotificationMessage {
 const topics: Partial<Record<EventType, NotificationTopic>> = {
   'ask.opened': 'needed',
   'disk.full': 'needed',
+  'webhook.disabled': 'needed',
+  'egress.secret_stopped': 'needed',
   'task.completed': 'ended',
   'task.failed': 'ended',
   'task.cancelled': 'ended',
   'change.ready': 'ended',
   'budget.near': 'budget',
   'budget.overspent': 'budget',
+  'budget.exhausted': 'budget',
+  'agent.surprised': 'needed',
   'run.overdue': 'overdue',
   'task.overdue': 'overdue',
   'ask.expired': 'overdue',
@@ -51,6 +55,16 @@ function wordsOf({ type, data }: CloudEvent, task: string): { title: string; tex
       return { title: `Needed: ${about}`, text: of('question') };
     case 'disk.full':
       return { title: 'Needed: the disk is full', text: `Runs wait until there is room at ${of('home')}.` };
+    case 'egress.secret_stopped':
+      return {
+        title: `A secret was kept from leaving: ${about}`,
+        text: `${of('secret')}, in a request to ${of('host')}. Look at the run, and stop it if you do not know why.`,
+      };
+    case 'webhook.disabled':
+      return {
+        title: `Needed: a webhook to ${of('host')} was disabled`,
+        text: `${of('description')}\n${of('reason')}`.trim(),
+      };
     case 'ask.expired':
       return {
         title: `Nobody decided: ${about}`,
@@ -66,6 +80,10 @@ function wordsOf({ type, data }: CloudEvent, task: string): { title: string; tex
       return { title: `Cancelled: ${about}`, text: of('reason') };
     case 'budget.near':
       return { title: `Budget near its limit: ${about}`, text: of('explanation') };
+    case 'budget.exhausted':
+      return { title: `Budget spent: ${about}`, text: of('explanation') };
+    case 'agent.surprised':
+      return { title: `Out of the ordinary: ${about}`, text: of('reason') };
     case 'budget.overspent':
       return { title: `A call cost more than was reserved: ${about}`, text: '' };
     default: {

@@ -90,4 +90,8 @@ export async function forgetOldRows(database: Database): Promise<void> {
     'retention.deliveries',
     sql`DELETE FROM notification_deliveries WHERE status <> 'waiting' AND ended_at < now() - interval '90 days'`,
   );
+  await database.write(
+    'retention.webhooks',
+    sql`DELETE FROM webhook_deliveries WHERE status <> 'waiting' AND ended_at < now() - interval '30 days'`,
+  );
 }

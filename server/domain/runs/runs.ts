@@ -8,8 +8,9 @@ import { newId } from '../../ids.ts';
 import { pauseForHalt } from '../../runs/halt.ts';
 import { wakeRun } from '../../runs/lease.ts';
 import { setTimer } from '../../runs/timers.ts';
-import type { Actor } from '../actor.ts';
-import { ensureBudget, findBudget, readToday } from '../budgets/budgets.ts';
+import { type Actor, ofVisibleTask } from '../actor.ts';
+import { findBudget, readToday } from '../budgets/budgets.ts';
+import { ensureBudget } from '../budgets/scopes.ts';
 
 const reminderMs = 600_000;
 
@@ -50,10 +51,16 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
     deadline: new Date(run.now + reminderMs).toISOString(),
     atDeadline: 'remind',
   };
+  // What is queued for a suspended agent pauses before it begins.
+  const suspended =
+    run.kind === 'task'
+      ? sql`EXISTS (SELECT FROM agents WHERE id = ${run.agentId} AND suspended_at IS NOT NULL)`
+      : sql`false`;
   await transaction.many(
-    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, origin, model, status, waiting, wake_at)
+    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, origin, model, status, waiting, wake_at, control, suspended)
         VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${json(run.origin)}, ${run.model}, 'queued',
-          ${json(waiting)}, ${new Date(run.now).toISOString()}::timestamptz)`,
+          ${json(waiting)}, ${new Date(run.now).toISOString()}::timestamptz,
+          CASE WHEN ${suspended} THEN 'pause' ELSE 'go' END, ${suspended})`,
   );
   await ensureBudget(transaction, {
     scope: 'run',
@@ -92,7 +99,7 @@ interface RunRow extends Omit<RunView, 'recording' | 'lease' | 'budget'> {
 const columns = sql`runs.id, runs.kind, runs.task_id AS "taskId", runs.change_id AS "changeId", agents.name AS agent, runs.model,
   runs.status, runs.phase, runs.waiting, runs.outcome, runs.worker_id AS "workerId", runs.lease_token AS "leaseToken",
   runs.sandbox, (SELECT coalesce(max(seq), 0) FROM steps WHERE steps.run_id = runs.id) AS steps,
-  runs.created_at AS "createdAt", runs.started_at AS "startedAt", runs.ended_at AS "endedAt"`;
+  runs.version, runs.created_at AS "createdAt", runs.started_at AS "startedAt", runs.ended_at AS "endedAt"`;
 const tables = sql`runs JOIN agents ON agents.id = runs.agent_id`;
 
 /** Throws where the model cannot be used. */
@@ -116,13 +123,23 @@ export class RunPresenter {
 
   async list(
     database: Queryable,
-    filter: { taskId?: string | undefined; status?: string | undefined; open?: boolean; limit: number },
+    filter: {
+      taskId?: string | undefined;
+      status?: string | undefined;
+      open?: boolean;
+      /** Only what this actor sees. */
+      actor?: Pick<Actor, 'projects'>;
+      before?: string | undefined;
+      limit: number;
+    },
   ): Promise<RunView[]> {
     const rows = await database.many<RunRow>(
       sql`SELECT ${columns} FROM ${tables} WHERE true
           ${filter.taskId === undefined ? empty : sql`AND runs.task_id = ${filter.taskId}`}
           ${filter.status === undefined ? empty : sql`AND runs.status = ${filter.status}`}
           ${filter.open === true ? sql`AND runs.ended_at IS NULL` : empty}
+          ${filter.before === undefined ? empty : sql`AND runs.id < ${filter.before}`}
+          ${ofVisibleTask(filter.actor, sql`runs.task_id`)}
           ORDER BY runs.id DESC LIMIT ${filter.limit}`,
     );
     return Promise.all(rows.map((row) => this.#present(database, row)));
@@ -225,12 +242,16 @@ export interface Message {
   id: string;
   sender: string;
   text: string;
+  /** Null where the sender is gone. */
+  senderKind: 'human' | 'service' | 'agent' | null;
 }
 
 /** Guidance that the run has not read yet, oldest first. */
 export async function readUnread(database: Queryable, runId: string): Promise<Message[]> {
   return database.many<Message>(
-    sql`SELECT id, sender, text FROM messages WHERE run_id = ${runId} AND read_at IS NULL ORDER BY id`,
+    sql`SELECT messages.id, messages.sender, messages.text, principals.kind AS "senderKind"
+        FROM messages LEFT JOIN principals ON principals.name = messages.sender
+        WHERE messages.run_id = ${runId} AND messages.read_at IS NULL ORDER BY messages.id`,
   );
 }
 

@@ -2,11 +2,12 @@ import type { StatusView, WorkerView } from '../../../contract/system.ts';
 import type { Database } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
 import { readHalt } from '../../runs/halt.ts';
+import type { Actor } from '../actor.ts';
 import { listAsks } from '../asks/asks.ts';
 import { findBudget, readToday } from '../budgets/budgets.ts';
 import { listChanges } from '../changes/changes.ts';
 import type { RunPresenter } from '../runs/runs.ts';
-import { listTasks } from '../tasks/tasks.ts';
+import { listTasks } from '../tasks/task-rows.ts';
 
 const most = 200;
 
@@ -14,6 +15,7 @@ const most = 200;
 export async function readStatus(
   database: Database,
   present: RunPresenter,
+  actor: Actor,
   version: string,
 ): Promise<StatusView> {
   const today = await findBudget(database, 'day', await readToday(database));
@@ -21,10 +23,10 @@ export async function readStatus(
     version,
     halted: await readHalt(database),
     workers: await listWorkers(database),
-    asks: await listAsks(database, { status: 'open', limit: most }),
-    runs: await present.list(database, { open: true, limit: most }),
-    tasks: await listTasks(database, { open: true, limit: most }),
-    changes: await listChanges(database, { status: 'ready', limit: most }),
+    asks: await listAsks(database, { status: 'open', actor, limit: most }),
+    runs: await present.list(database, { open: true, actor, limit: most }),
+    tasks: await listTasks(database, { open: true, actor, limit: most }),
+    changes: await listChanges(database, { status: 'ready', actor, limit: most }),
     today: today === undefined ? null : (({ id: _, ...view }) => view)(today),
   };
 }

@@ -45,7 +45,7 @@ export async function listAttachments(
 ): Promise<(Artifact & { hash: string })[]> {
   const rows = await database.many<Artifact>(
     sql`SELECT artifacts.id, hash, size, media_type AS "mediaType", name FROM task_attachments
-        JOIN artifacts ON artifacts.id = artifact_id WHERE task_id = ${taskId} ORDER BY position`,
+        JOIN artifacts ON artifacts.id = artifact_id WHERE task_attachments.task_id = ${taskId} ORDER BY position`,
   );
   const taken = new Set<string>();
   return rows.map((row) => {

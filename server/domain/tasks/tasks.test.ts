@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sql } from '../../database/sql.ts';
 import { createTestDatabase, type TestDatabase } from '../../database/test-database.ts';
 import { eventTypesOf, operator, presenter, readRun, seedRun } from '../../runs/runs-fixture.ts';
-import type { Actor } from '../actor.ts';
+import { type Actor, fullActor } from '../actor.ts';
 import { remindOfRun, requestControl, sayToRun } from '../runs/runs.ts';
-import { createTask, getTask, listTasks, setTaskStatus } from './tasks.ts';
+import { getTask, listTasks } from './task-rows.ts';
+import { createTask, setTaskStatus } from './tasks.ts';
 
 let home: TestDatabase;
 beforeAll(async () => {
@@ -46,7 +47,9 @@ describe('a task', () => {
     const count = () => home.database.many(sql`SELECT 1 FROM tasks`).then((rows) => rows.length);
     const before = await count();
     await expect(create({ agent: 'nobody' })).rejects.toThrow('there are: developer');
-    await expect(create({}, { ...operator, role: 'viewer' })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(create({}, fullActor({ ...operator, role: 'viewer' }))).rejects.toMatchObject({
+      code: 'forbidden',
+    });
     await expect(create({ budget: { tokens: 2 ** 70 } })).rejects.toThrow();
     expect(await count()).toBe(before);
   });

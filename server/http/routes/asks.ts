@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { askView, decideAskBody } from '../../../contract/asks.ts';
+import { askReport, askView, decideAskBody } from '../../../contract/asks.ts';
 import { decideAsk, findAsk, listAsks } from '../../domain/asks/asks.ts';
 import { AppError } from '../../errors.ts';
 import { may } from '../access.ts';
-import { idParams, listOf, pageLimit } from '../lists.ts';
+import { idParams, pageOf, pageQuery, readPage } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 export function askRoutes(routes: Routes, parts: HttpParts): void {
@@ -14,11 +14,24 @@ export function askRoutes(routes: Routes, parts: HttpParts): void {
     {
       config: may('asks:read'),
       schema: {
-        querystring: z.object({ status: askView.shape.status.optional(), limit: pageLimit }),
-        response: { 200: listOf(askView) },
+        querystring: z.object({ status: askView.shape.status.optional(), ...pageQuery }),
+        response: { 200: pageOf(askView) },
       },
     },
-    async ({ query }) => ({ items: await listAsks(database, query) }),
+    ({ actor, query }) =>
+      readPage(query, (page) => listAsks(database, { status: query.status, actor, ...page })),
+  );
+
+  routes.get(
+    '/asks/report',
+    {
+      config: may('asks:read'),
+      schema: {
+        querystring: z.object({ days: z.coerce.number().int().min(1).max(3_650).default(30) }),
+        response: { 200: askReport },
+      },
+    },
+    ({ actor, query }) => parts.policy.report(actor, query.days),
   );
 
   routes.get(
@@ -34,7 +47,7 @@ export function askRoutes(routes: Routes, parts: HttpParts): void {
   routes.post(
     '/asks/:id/decide',
     {
-      config: may('asks:decide', 'ask'),
+      config: { ...may('asks:decide', 'ask'), ifMatch: true },
       schema: { params: idParams, body: decideAskBody, response: { 200: askView } },
     },
     (request) => decideAsk(database, request.actor, request.params.id, request.body, now()),

@@ -6,7 +6,7 @@ import { requestPush } from '../../domain/changes/pushing.ts';
 import { requestRevert } from '../../domain/changes/reverting.ts';
 import { requestSendBack } from '../../domain/changes/sending-back.ts';
 import { may } from '../access.ts';
-import { idParams, listOf, pageLimit } from '../lists.ts';
+import { idParams, pageOf, pageQuery, readPage } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 export function changeRoutes(routes: Routes, parts: HttpParts): void {
@@ -20,14 +20,15 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
         querystring: z.object({
           task: z.string().optional(),
           status: changeView.shape.status.optional(),
-          limit: pageLimit,
+          ...pageQuery,
         }),
-        response: { 200: listOf(changeView) },
+        response: { 200: pageOf(changeView) },
       },
     },
-    async ({ query }) => ({
-      items: await listChanges(database, { taskId: query.task, status: query.status, limit: query.limit }),
-    }),
+    ({ actor, query }) =>
+      readPage(query, (page) =>
+        listChanges(database, { taskId: query.task, status: query.status, actor, ...page }),
+      ),
   );
 
   routes.get(
@@ -57,7 +58,7 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/changes/:id/merge',
-    { config: may('changes:decide', 'change'), schema: movingSchema },
+    { config: { ...may('changes:decide', 'change'), ifMatch: true }, schema: movingSchema },
     async ({ actor, params }, reply) => {
       const runId = await requestMerge(context, actor, params.id);
       return reply.status(202).send(await show(params.id, runId));
@@ -66,7 +67,7 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/changes/:id/push',
-    { config: may('changes:decide', 'change'), schema: movingSchema },
+    { config: { ...may('changes:decide', 'change'), ifMatch: true }, schema: movingSchema },
     async ({ actor, params }, reply) => {
       const runId = await requestPush(context, actor, params.id);
       return reply.status(202).send(await show(params.id, runId));
@@ -75,7 +76,7 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/changes/:id/revert',
-    { config: may('changes:decide', 'change'), schema: movingSchema },
+    { config: { ...may('changes:decide', 'change'), ifMatch: true }, schema: movingSchema },
     async ({ actor, params }, reply) => {
       const runId = await requestRevert(context, actor, params.id);
       return reply.status(202).send(await show(params.id, runId));
@@ -84,7 +85,7 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/changes/:id/send-back',
-    { config: may('changes:decide', 'change'), schema: { ...movingSchema, body: sendBackBody } },
+    { config: { ...may('changes:decide', 'change'), ifMatch: true }, schema: { ...movingSchema, body: sendBackBody } },
     async ({ actor, params, body }, reply) => {
       const runId = await requestSendBack(context, actor, params.id, body.comments);
       return reply.status(202).send(await show(params.id, runId));

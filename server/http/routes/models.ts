@@ -77,10 +77,10 @@ export function modelRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.delete(
     '/providers/:name',
-    { config: may('credentials:manage'), schema: { params: providerParams } },
+    { config: may('credentials:manage'), schema: { params: providerParams, response: { 204: z.null() } } },
     async (request, reply) => {
       await models.registry.remove(request.actor, request.params.name);
-      return reply.status(204).send();
+      return reply.status(204).send(null);
     },
   );
 }

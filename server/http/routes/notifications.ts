@@ -58,10 +58,10 @@ export function notificationRoutes(routes: Routes, { database, notifications }: 
 
   routes.delete(
     '/notifications/:name',
-    { config: may('system:manage'), schema: { params } },
+    { config: may('system:manage'), schema: { params, response: { 204: z.null() } } },
     async (request, reply) => {
       await removeNotification(database, settings, request.actor, request.params.name);
-      return reply.status(204).send();
+      return reply.status(204).send(null);
     },
   );
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { runStatus, runView, sayBody } from '../../../contract/runs.ts';
+import { runStatus, runView, saidView, sayBody } from '../../../contract/runs.ts';
+import { type Step, type StepView, stepView } from '../../../contract/steps.ts';
 import { requestControl, sayToRun } from '../../domain/runs/runs.ts';
 import { readRunSteps } from '../../domain/runs/steps.ts';
 import { may } from '../access.ts';
-import { idParams, listOf, pageLimit } from '../lists.ts';
+import { idParams, listOf, pageLimit, pageOf, pageQuery, readPage } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 const controls = { pause: 'pause', resume: 'go', stop: 'stop' } as const;
@@ -19,14 +20,15 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
         querystring: z.object({
           task: z.string().optional(),
           status: runStatus.optional(),
-          limit: pageLimit,
+          ...pageQuery,
         }),
-        response: { 200: listOf(runView) },
+        response: { 200: pageOf(runView) },
       },
     },
-    async ({ query }) => ({
-      items: await present.list(database, { taskId: query.task, status: query.status, limit: query.limit }),
-    }),
+    ({ actor, query }) =>
+      readPage(query, (page) =>
+        present.list(database, { taskId: query.task, status: query.status, actor, ...page }),
+      ),
   );
 
   routes.get(
@@ -42,15 +44,22 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
       schema: {
         params: idParams,
         querystring: z.object({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
+        response: { 200: listOf(stepView) },
       },
     },
-    async ({ params, query }) => ({ items: await readRunSteps(database, { runId: params.id, ...query }) }),
+    async ({ params, query }) => {
+      const steps = await readRunSteps(database, { runId: params.id, ...query });
+      return { items: steps.map(presentStep) };
+    },
   );
 
   for (const [verb, control] of Object.entries(controls)) {
     routes.post(
       `/runs/:id/${verb}`,
-      { config: may('runs:control', 'run'), schema: { params: idParams, response: { 200: runView } } },
+      {
+        config: { ...may('runs:control', 'run'), ifMatch: true },
+        schema: { params: idParams, response: { 200: runView } },
+      },
       async (request) => {
         await requestControl({ database, now }, request.actor, request.params.id, control);
         return present.run(database, request.params.id);
@@ -60,10 +69,22 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/runs/:id/say',
-    { config: may('runs:control', 'run'), schema: { params: idParams, body: sayBody } },
+    {
+      config: { ...may('runs:control', 'run'), ifMatch: true },
+      schema: { params: idParams, body: sayBody, response: { 202: saidView } },
+    },
     async (request, reply) => {
       await sayToRun({ database, now }, request.actor, request.params.id, request.body.text);
-      return reply.status(202).send({ status: 'accepted' });
+      return reply.status(202).send({ status: 'accepted' as const });
     },
   );
+}
+
+/** What its kind puts inside is a plain object to whoever reads it. */
+function presentStep(step: Step): StepView {
+  return {
+    ...step,
+    intent: { ...step.intent },
+    result: step.result === null ? null : { ...step.result },
+  };
 }

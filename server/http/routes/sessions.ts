@@ -1,38 +1,51 @@
-import { loginLink, redeemBody, sessionView } from '../../../contract/sessions.ts';
+import { z } from 'zod';
+import { setPasswordBody } from '../../../contract/principals.ts';
+import { beginSessionBody, loginLink, sessionView } from '../../../contract/sessions.ts';
 import {
+  type BegunSession,
   createLoginToken,
   endSession,
+  logIn,
   redeemLoginToken,
   sessionSeconds,
 } from '../../domain/principals/sessions.ts';
+import { setPassword } from '../../domain/principals/set-password.ts';
 import { AppError } from '../../errors.ts';
 import { may } from '../access.ts';
-import { readSession, readSessionSecret, sessionCookie } from '../authentication.ts';
+import { readSession, sessionCookie } from '../authentication.ts';
+import { idParams } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
-/** Beginning a session needs no key: the one-time token is the proof. */
+/** Beginning a session needs no key: the one-time token, or the password, is the proof. */
 export function openSessionRoutes(routes: Routes, parts: HttpParts): void {
-  const { database, version } = parts;
+  const { database, version, limits, cookieKey } = parts;
 
   routes.post(
     '/session',
-    { config: may('open'), schema: { body: redeemBody, response: { 200: sessionView } } },
+    { config: may('open'), schema: { body: beginSessionBody, response: { 200: sessionView } } },
     async (request, reply) => {
-      const { actor, csrf, secret } = await redeemLoginToken(database, request.body.token);
-      void reply.header('set-cookie', cookie(secret, sessionSeconds));
+      const { body, ip } = request;
+      limits.countLogin(ip, 'name' in body ? body.name : null);
+      const begun: BegunSession =
+        'token' in body
+          ? await redeemLoginToken(database, body.token)
+          : await logIn(database, body.name, body.password);
+      const { actor, csrf, secret } = begun;
+      limits.afterProof(ip, secret, true);
+      void reply.header('set-cookie', sessionCookie(cookieKey, request, secret, sessionSeconds));
       return { principal: { name: actor.name, role: actor.role }, csrf, version };
     },
   );
 }
 
 export function sessionRoutes(routes: Routes, parts: HttpParts): void {
-  const { database, version } = parts;
+  const { database, version, cookieKey } = parts;
 
   routes.get(
     '/session',
     { config: may('session:own'), schema: { response: { 200: sessionView } } },
     async (request) => {
-      const session = await readSession(database, request);
+      const session = request.actor.sessionId === null ? undefined : await readSession(parts, request);
       if (session === undefined) throw new AppError('not_found', 'You came with a key; there is no session.');
       return {
         principal: { name: session.actor.name, role: session.actor.role },
@@ -42,23 +55,40 @@ export function sessionRoutes(routes: Routes, parts: HttpParts): void {
     },
   );
 
-  routes.delete('/session', { config: may('session:own') }, async (request, reply) => {
-    const secret = readSessionSecret(request);
-    if (secret !== undefined) await endSession(database, secret);
-    return reply.status(204).header('set-cookie', cookie('', 0)).send();
-  });
+  routes.delete(
+    '/session',
+    { config: may('session:own'), schema: { response: { 204: z.null() } } },
+    async (request, reply) => {
+      await endSession(database, request.actor);
+      return reply
+        .status(204)
+        .header('set-cookie', sessionCookie(cookieKey, request, '', 0))
+        .send(null);
+    },
+  );
+
+  routes.put(
+    '/principals/:id/password',
+    {
+      config: may('session:own'),
+      schema: { params: idParams, body: setPasswordBody, response: { 204: z.null() } },
+    },
+    async ({ actor, params, body }, reply) => {
+      await setPassword(database, actor, params.id, body);
+      return reply.status(204).send(null);
+    },
+  );
 
   routes.post(
     '/login-links',
-    { config: may('session:own'), schema: { response: { 201: loginLink } } },
+    {
+      config: { ...may('session:own'), secretAnswer: true },
+      schema: { response: { 201: loginLink } },
+    },
     async (request, reply) => {
       const { token, expiresAt } = await createLoginToken(database, request.actor);
-      const url = `${request.protocol}://${request.headers.host ?? ''}/login#token=${token}`;
+      const url = `${request.protocol}://${request.host}/login#token=${token}`;
       return reply.status(201).send({ url, expiresAt });
     },
   );
-}
-
-function cookie(secret: string, seconds: number): string {
-  return `${sessionCookie}=${secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}`;
 }

@@ -1,6 +1,7 @@
-import { z } from 'zod';
+import { type AnyEvent, follow } from '../../../client/follow.ts';
+import type { Transport } from '../../../client/transport.ts';
 import { type CloudEvent, cloudEvent } from '../../../contract/events.ts';
-import { type LiveText, liveText } from '../../../contract/system.ts';
+import type { LiveText } from '../../../contract/system.ts';
 
 export type Connection =
   | { phase: 'connecting' }
@@ -12,60 +13,41 @@ export interface StreamListener {
   event?: (event: CloudEvent) => void;
   live?: (live: LiveText) => void;
   /** Connected, for the first time or again: whatever was read before may be stale. */
-  hello?: (head: number) => void;
+  hello?: () => void;
   /** Something came that this page does not know; it reads everything again. */
   unknown?: () => void;
 }
 
-const frame = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('hello'), head: z.number() }),
-  z.object({ type: z.literal('event'), event: z.unknown() }),
-  z.object({ type: z.literal('live'), live: z.unknown() }),
-  z.object({ type: z.literal('ping') }),
-]);
-
-/** The server pings every 10 seconds; two that stay away mean that it is gone. */
-const silenceMs = 22_000;
-const slowestRetryMs = 5_000;
+/** How long after a refusal the stream is tried again: the session's own query leads to the login meanwhile. */
+const refusedMs = 5_000;
 
 /**
- * The one stream of this page. It keeps the number of the last event, so that after a broken connection it
- * goes on where it stopped, and says since when the server was not heard.
+ * The one stream of this page, shared by all who listen. It keeps the number of the last event, so that after a
+ * broken connection it goes on where it stopped, and says since when the server was not heard.
  */
 export class EventSocket {
-  readonly #url: string;
+  readonly #transport: Transport;
   readonly #listeners = new Set<StreamListener>();
   readonly #watchers = new Set<() => void>();
   readonly #news = new Map<string, number>();
   #connection: Connection = { phase: 'connecting' };
-  #socket: WebSocket | null = null;
   #cursor: number | null = null;
   #heardAt = Date.now();
-  #attempts = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #silence: ReturnType<typeof setInterval> | undefined;
+  #running: AbortController | null = null;
 
-  constructor(url: string) {
-    this.#url = url;
+  constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
   start(): void {
-    if (this.#silence !== undefined) return;
-    this.#silence = setInterval(() => this.#checkSilence(), 1_000);
-    addEventListener('online', this.#hurry);
-    document.addEventListener('visibilitychange', this.#hurry);
-    this.#connect();
+    if (this.#running !== null) return;
+    this.#running = new AbortController();
+    void this.#run(this.#running.signal);
   }
 
   stop(): void {
-    clearInterval(this.#silence);
-    this.#silence = undefined;
-    clearTimeout(this.#retry);
-    removeEventListener('online', this.#hurry);
-    document.removeEventListener('visibilitychange', this.#hurry);
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#running?.abort();
+    this.#running = null;
     this.#become({ phase: 'connecting' });
   }
 
@@ -93,81 +75,73 @@ export class EventSocket {
     return () => this.#watchers.delete(watcher);
   };
 
-  readonly #hurry = (): void => {
-    if (document.visibilityState === 'visible' && this.#socket === null && this.#silence !== undefined) {
-      clearTimeout(this.#retry);
-      this.#connect();
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#follow(signal);
+      } catch (error) {
+        console.warn('the event stream was refused', error);
+        if (!signal.aborted) this.#lose();
+        await pause(refusedMs);
+      }
     }
-  };
+  }
 
-  #connect(): void {
-    const after = this.#cursor === null ? '' : `?after=${this.#cursor}`;
-    const socket = new WebSocket(`${this.#url}${after}`);
-    this.#socket = socket;
-    socket.addEventListener('message', (message) => {
-      if (this.#socket !== socket || typeof message.data !== 'string') return;
+  async #follow(signal: AbortSignal): Promise<void> {
+    const heard = () => {
       this.#heardAt = Date.now();
-      this.#receive(message.data);
-    });
-    socket.addEventListener('close', () => {
-      if (this.#socket === socket) this.#lose();
-    });
+    };
+    const after = this.#cursor ?? undefined;
+    for await (const item of follow(this.#transport, { after, signal, heard, hurry: whenBack })) {
+      if (signal.aborted) return;
+      if (item.kind === 'connected') {
+        this.#cursor ??= item.head;
+        this.#become({ phase: 'live' });
+        for (const listener of this.#listeners) listener.hello?.();
+      } else if (item.kind === 'lost') this.#lose();
+      else if (item.kind === 'event') this.#receive(item.event);
+      else {
+        this.#news.set(item.live.runId, Date.now());
+        for (const listener of this.#listeners) listener.live?.(item.live);
+      }
+    }
   }
 
   #lose(): void {
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
     if (this.#connection.phase !== 'lost') this.#become({ phase: 'lost', since: this.#heardAt });
-    const delay = Math.min(slowestRetryMs, 300 * 2 ** this.#attempts) * (0.75 + Math.random() / 2);
-    this.#attempts += 1;
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#connect(), delay);
   }
 
-  #checkSilence(): void {
-    if (this.#socket !== null && Date.now() - this.#heardAt > silenceMs) {
-      if (this.#connection.phase === 'live') this.#lose();
-      else if (this.#socket.readyState === WebSocket.OPEN) this.#lose();
-    }
-  }
-
-  #receive(text: string): void {
-    const parsed = frame.safeParse(JSON.parse(text));
-    if (!parsed.success) return;
-    const { data } = parsed;
-    if (data.type === 'hello') {
-      this.#attempts = 0;
-      this.#cursor ??= data.head;
-      this.#become({ phase: 'live' });
-      for (const listener of this.#listeners) listener.hello?.(data.head);
-    }
-    if (data.type === 'event') this.#receiveEvent(data.event);
-    if (data.type === 'live') this.#receiveLive(data.live);
-  }
-
-  #receiveEvent(value: unknown): void {
+  #receive(value: AnyEvent): void {
+    this.#cursor = value.sequence;
     const event = cloudEvent.safeParse(value);
     if (!event.success) {
       for (const listener of this.#listeners) listener.unknown?.();
       return;
     }
-    const { sequence, runid } = event.data;
-    if (this.#cursor !== null && sequence <= this.#cursor) return;
-    this.#cursor = sequence;
+    const { runid } = event.data;
     if (runid !== undefined) this.#news.set(runid, Date.now());
     for (const listener of this.#listeners) listener.event?.(event.data);
-  }
-
-  #receiveLive(value: unknown): void {
-    const live = liveText.safeParse(value);
-    if (!live.success) return;
-    this.#news.set(live.data.runId, Date.now());
-    for (const listener of this.#listeners) listener.live?.(live.data);
   }
 
   #become(connection: Connection): void {
     this.#connection = connection;
     for (const watcher of this.#watchers) watcher();
   }
+}
+
+/** The network is back, or somebody looks at the page again: no reason to wait for the next try. */
+function whenBack(tryNow: () => void): () => void {
+  const look = () => {
+    if (document.visibilityState === 'visible') tryNow();
+  };
+  addEventListener('online', look);
+  document.addEventListener('visibilitychange', look);
+  return () => {
+    removeEventListener('online', look);
+    document.removeEventListener('visibilitychange', look);
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,4 @@
-import { exactParts } from '../text/plain-text.ts';
+import { exactParts } from '../../../contract/exact-text.ts';
 
 /** Text to the character: what hides or turns text around is named in its place. Nothing is interpreted. */
 export function ExactText({ text, wrap = true }: { text: string; wrap?: boolean }) {

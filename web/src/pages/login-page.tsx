@@ -1,20 +1,23 @@
 import { useMutation } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
-import { useEffect, useRef, useState } from 'react';
-import { sessionView } from '../../../contract/sessions.ts';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { type BeginSessionBody, sessionView } from '../../../contract/sessions.ts';
 import { useParts } from '../api/parts.tsx';
 import { BrandMark } from '../components/shell/brand.tsx';
+import { Button } from '../components/ui/button.tsx';
+import { TextField } from '../components/ui/field.tsx';
 import { InlineFailure } from '../components/ui/outcome.tsx';
 import { takeRememberedPath } from './session-gate.tsx';
 
-/** Exchanges a one-time link for a session, or says how to get one. */
+/** Exchanges a one-time link, or a name and its password, for a session. */
 export function LoginPage() {
   const { api, queries } = useParts();
   const router = useRouter();
   const [token, setToken] = useState(readToken);
   const sent = useRef<string | null>(null);
   const redeem = useMutation({
-    mutationFn: (value: string) => api.post('/session', { token: value }, sessionView),
+    mutationFn: (proof: BeginSessionBody) => api.post('/session', proof, sessionView),
+    onError: () => setToken(null),
     onSuccess: (session) => {
       api.csrf = session.csrf;
       queries.setQueryData(['session'], session);
@@ -34,7 +37,7 @@ export function LoginPage() {
     sent.current = token;
     // The token must not stay in the address bar or the history, used or not.
     history.replaceState(history.state, '', '/login');
-    mutate(token);
+    mutate({ token });
   }, [token, mutate]);
   const isWaiting = token !== null && redeem.error === null;
   return (
@@ -49,11 +52,10 @@ export function LoginPage() {
         ) : (
           <>
             <InlineFailure error={redeem.error} />
+            <PasswordForm isBusy={redeem.isPending} onLogIn={mutate} />
             <p className="text-ink-2">
-              {redeem.error === null
-                ? 'There is no password. You come in by a link that works once.'
-                : 'A link works once, and not for long. Get a new one.'}{' '}
-              On the machine where the server runs:
+              Without a password you come in by a link that works once, and not for long. On the machine where
+              the server runs:
             </p>
             <pre className="rounded-lg border border-line bg-panel px-4 py-3 text-sm">
               <span className="text-ink-3 select-none">$ </span>npx mission login
@@ -65,6 +67,41 @@ export function LoginPage() {
         )}
       </div>
     </main>
+  );
+}
+
+function PasswordForm({ isBusy, onLogIn }: { isBusy: boolean; onLogIn: (proof: BeginSessionBody) => void }) {
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onLogIn({ name: name.trim(), password });
+    setPassword('');
+  };
+  return (
+    <form onSubmit={submit} className="grid gap-3">
+      <TextField
+        label="Name"
+        name="username"
+        autoComplete="username"
+        autoCapitalize="none"
+        required
+        value={name}
+        onChange={({ target }) => setName(target.value)}
+      />
+      <TextField
+        label="Password"
+        name="password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={({ target }) => setPassword(target.value)}
+      />
+      <Button type="submit" look="primary" busy={isBusy}>
+        Log in
+      </Button>
+    </form>
   );
 }
 

@@ -85,9 +85,13 @@ function Facts({ task }: { task: TaskView }) {
   return (
     <aside aria-label="Facts" className="px-3.5 pt-4 md:px-5">
       <dl className="grid gap-3 text-sm">
-        <Fact name="Repository">
-          <Code>{task.repository}</Code>
-        </Fact>
+        {task.repository === null ? (
+          <Fact name="Project">{task.project}</Fact>
+        ) : (
+          <Fact name="Repository">
+            <Code>{task.repository}</Code>
+          </Fact>
+        )}
         <Fact name="Branch">{task.branch === null ? 'the one it is on' : <Code>{task.branch}</Code>}</Fact>
         {task.folder !== null && (
           <Fact name="Folder">

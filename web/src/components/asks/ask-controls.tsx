@@ -1,8 +1,8 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import type { AskView } from '../../../../contract/asks.ts';
+import { exactParts } from '../../../../contract/exact-text.ts';
 import { useCanAct } from '../../api/queries.ts';
 import { plural } from '../../text/format.ts';
-import { exactParts } from '../../text/plain-text.ts';
 import { ExactText } from '../exact-text.tsx';
 import { Button } from '../ui/button.tsx';
 import { TextArea } from '../ui/field.tsx';

@@ -130,7 +130,7 @@ type FieldProps = (name: keyof Draft) => {
 
 function RepositoryFields({ field }: { field: FieldProps }) {
   const tasks = useTasks();
-  const known = [...new Set((tasks.data ?? []).map((task) => task.repository))].slice(0, 20);
+  const known = [...new Set((tasks.data ?? []).flatMap((task) => task.repository ?? []))].slice(0, 20);
   return (
     <div className="grid gap-4 md:grid-cols-[1fr_200px]">
       <div>

@@ -4,12 +4,16 @@ export interface ServerSentEvent {
   data: string;
 }
 
-/** The events of a `text/event-stream`, as its standard reads them; comments are skipped. */
+/**
+ * The events of a `text/event-stream`, as its standard reads them; comments are skipped.
+ * @param heard called for each piece that came, whatever it holds
+ */
 export async function* readServerSentEvents(
   chunks: AsyncIterable<Uint8Array>,
+  heard: () => void = () => undefined,
 ): AsyncGenerator<ServerSentEvent> {
   let fields = { id: '', event: 'message', data: [] as string[] };
-  for await (const line of readLines(chunks)) {
+  for await (const line of readLines(chunks, heard)) {
     if (line === '') {
       if (fields.data.length > 0) yield { ...fields, data: fields.data.join('\n') };
       fields = { id: '', event: 'message', data: [] };
@@ -23,10 +27,11 @@ export async function* readServerSentEvents(
   }
 }
 
-async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+async function* readLines(chunks: AsyncIterable<Uint8Array>, heard: () => void): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of chunks) {
+    heard();
     const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r\n|\n/);
     rest = lines.pop() ?? '';
     yield* lines;

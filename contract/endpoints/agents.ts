@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import {
+  agentView,
+  registerAgentBody,
+  registeredAgent,
+  suspendAgentBody,
+  updateAgentBody,
+} from '../agents.ts';
+import { agentLimits, agentLimitsView, projectTrust } from '../limits.ts';
+import { createProjectBody, projectView, updateProjectBody } from '../projects.ts';
+import { defineEndpoints, page, pageFilter } from './endpoint.ts';
+
+/** Projects, and the agents that work in them. */
+export const agentEndpoints = defineEndpoints({
+  createProject: {
+    method: 'POST',
+    path: '/projects',
+    tag: 'projects',
+    summary: 'Add a project',
+    body: createProjectBody,
+    answer: projectView,
+  },
+  listProjects: {
+    method: 'GET',
+    path: '/projects',
+    tag: 'projects',
+    summary: 'List projects',
+    query: z.object({ ...pageFilter }),
+    answer: page(projectView),
+  },
+  getProject: {
+    method: 'GET',
+    path: '/projects/{id}',
+    tag: 'projects',
+    summary: 'Read a project',
+    answer: projectView,
+  },
+  updateProject: {
+    method: 'PATCH',
+    path: '/projects/{id}',
+    tag: 'projects',
+    summary: 'Change a project',
+    body: updateProjectBody,
+    answer: projectView,
+  },
+  deleteProject: {
+    method: 'DELETE',
+    path: '/projects/{id}',
+    tag: 'projects',
+    summary: 'Delete a project that has no live tasks',
+    answer: z.object({ deleted: z.literal(true) }),
+  },
+  getTrust: {
+    method: 'GET',
+    path: '/projects/{id}/trust',
+    tag: 'projects',
+    summary: 'Read whether a project’s own files are believed',
+    answer: projectTrust,
+  },
+  setTrust: {
+    method: 'PUT',
+    path: '/projects/{id}/trust',
+    tag: 'projects',
+    summary: 'Say whether they are',
+    body: projectTrust,
+    answer: projectTrust,
+  },
+  registerAgent: {
+    method: 'POST',
+    path: '/agents/register',
+    tag: 'agents',
+    summary: 'Register an agent, and get its key once',
+    body: registerAgentBody,
+    answer: registeredAgent,
+  },
+  listAgents: {
+    method: 'GET',
+    path: '/agents',
+    tag: 'agents',
+    summary: 'List agents',
+    query: z.object({ ...pageFilter }),
+    answer: page(agentView),
+  },
+  getAgent: {
+    method: 'GET',
+    path: '/agents/{id}',
+    tag: 'agents',
+    summary: 'Read an agent, by id or name',
+    answer: agentView,
+  },
+  updateAgent: {
+    method: 'PATCH',
+    path: '/agents/{id}',
+    tag: 'agents',
+    summary: 'Change an agent',
+    body: updateAgentBody,
+    answer: agentView,
+  },
+  heartbeat: {
+    method: 'POST',
+    path: '/agents/{id}/heartbeat',
+    tag: 'agents',
+    summary: 'Say that an agent is there',
+    answer: agentView,
+  },
+  suspendAgent: {
+    method: 'POST',
+    path: '/agents/{id}/suspend',
+    tag: 'agents',
+    summary: 'Suspend an agent',
+    body: suspendAgentBody,
+    answer: agentView,
+  },
+  resumeAgent: {
+    method: 'POST',
+    path: '/agents/{id}/resume',
+    tag: 'agents',
+    summary: 'Let a suspended agent work again',
+    answer: agentView,
+  },
+  getAgentLimits: {
+    method: 'GET',
+    path: '/agents/{id}/limits',
+    tag: 'agents',
+    summary: 'Read what an agent may do in an hour and a day',
+    answer: agentLimitsView,
+  },
+  setAgentLimits: {
+    method: 'PUT',
+    path: '/agents/{id}/limits',
+    tag: 'agents',
+    summary: 'Set it',
+    body: agentLimits,
+    answer: agentLimitsView,
+  },
+});

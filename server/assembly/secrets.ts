@@ -1,0 +1,85 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readRegistryConfig } from '../computers/registry-config.ts';
+import { prepareRuntimeFolder } from '../computers/runtime-folder.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import { readKnownSecrets } from '../domain/credentials/known-secrets.ts';
+import type { ProviderRegistry } from '../domain/credentials/provider-registry.ts';
+import { openVault, type Vault } from '../domain/credentials/vault.ts';
+import { Egress } from '../drivers/egress.ts';
+import type { NamedSecret, Redactor } from '../redaction.ts';
+import type { Base } from './base.ts';
+
+/** What the environment and the configuration file hold that nobody may see. */
+export function fixedSecrets(config: Config): NamedSecret[] {
+  const { providers, forges, notifications, vaultKey, databaseUrl, proxy } = config;
+  const passwords = [databaseUrl, proxy.httpProxy, proxy.httpsProxy].flatMap((url) => {
+    const password = url == null ? '' : (URL.parse(url)?.password ?? '');
+    return password === ''
+      ? []
+      : [{ name: 'a password of the configuration', value: decodeURIComponent(password) }];
+  });
+  return [
+    ...providers.flatMap(({ name, apiKey }) =>
+      apiKey === null ? [] : [{ name: `the key of ${name}`, value: apiKey }],
+    ),
+    ...Object.entries(forges.tokens).map(([kind, value]) => ({ name: `the token of ${kind}`, value })),
+    ...Object.entries(notifications).flatMap(([name, { url, secret, token }]) =>
+      [secret, token, URL.parse(url)?.pathname].flatMap((value) =>
+        value === undefined || value.length < 20 ? [] : [{ name: `the notification ${name}`, value }],
+      ),
+    ),
+    ...(vaultKey ?? '')
+      .split(/[\s,]+/)
+      .filter((key) => key.length >= 32)
+      .map((value) => ({ name: 'the vault key', value })),
+    ...passwords,
+  ];
+}
+
+export interface Secrets {
+  vault: Vault;
+  egress: Egress;
+  /** A secret that will be stored: kept out of the log from now on. */
+  expect(secret: NamedSecret): void;
+}
+
+const freshMs = 2_000;
+
+/** The vault, what is known of secrets for log and proxy, and the way out of runs. */
+export async function openSecrets(
+  config: Config,
+  parts: Base & { database: Database; registry: ProviderRegistry; redactor: Redactor },
+): Promise<Secrets> {
+  const { database, registry, redactor, log, started } = parts;
+  const vault = openVault({ given: config.vaultKey, file: join(config.home, 'vault.key') });
+  const fixed = fixedSecrets(config);
+  let read: { at: number; secrets: Promise<NamedSecret[]> } | undefined;
+  const secrets = (): Promise<NamedSecret[]> => {
+    if (read !== undefined && performance.now() - read.at < freshMs) return read.secrets;
+    const fresh = readKnownSecrets({ database, vault, registry, fixed });
+    read = { at: performance.now(), secrets: fresh };
+    fresh.then(
+      (known) => redactor.know(known),
+      () => {
+        read = undefined;
+      },
+    );
+    return fresh;
+  };
+  const known = await secrets();
+  const folder = prepareRuntimeFolder(join(config.home, 'runtime'));
+  const way = await readRegistryConfig();
+  started.defer(() => rm(folder, { recursive: true, force: true }));
+  const expected: NamedSecret[] = [];
+  return {
+    vault,
+    expect: (secret) => {
+      expected.push(secret);
+      redactor.know([...known, ...expected]);
+      read = undefined;
+    },
+    egress: new Egress({ database, vault, log, folder, way, secrets }),
+  };
+}

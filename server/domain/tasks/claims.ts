@@ -1,0 +1,162 @@
+import type { TaskView } from '../../../contract/tasks.ts';
+import type { Database } from '../../database/database.ts';
+import { isUniqueViolation } from '../../database/database-errors.ts';
+import { empty, join, type Sql, sql } from '../../database/sql.ts';
+import { AppError } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import { signOfLife } from '../../runs/sign-of-life.ts';
+import { type Actor, visibleTo } from '../actor.ts';
+import { taskColumns, taskJoins, unknownTask } from './task-rows.ts';
+
+export interface Claim {
+  task: TaskView;
+  runId: string;
+  leaseToken: number;
+  leaseSeconds: number;
+}
+
+export interface ClaimRequest {
+  agent: { id: string; name: string };
+  actor: Pick<Actor, 'projects'>;
+  count: number;
+  leaseSeconds: number;
+  now: number;
+  /** This one and no other. */
+  taskId?: string | undefined;
+  projectId?: string | undefined;
+  parent?: string | undefined;
+  priority?: string | undefined;
+  /** In the place of the agent's own. */
+  skills?: readonly string[] | undefined;
+}
+
+/** Claims of one agent at once can want the same place of it: all but one look again. */
+const mostTries = 50;
+
+/**
+ * Gives an agent the next tasks that fit it, the most urgent first, and a run of each under a lease; none while
+ * everything is stopped, and no more than it has places. Empty where nothing fits.
+ *
+ * One statement, whose commit does not wait for the disk: a claim that a crash of PostgreSQL loses never was, since no
+ * later claim has its token. The milliseconds in the token see to that.
+ */
+export async function claimTasks(database: Database, request: ClaimRequest): Promise<Claim[]> {
+  const statement = claimStatement(request);
+  for (let tries = 1; ; tries++) {
+    try {
+      const rows = await database.write<TaskView & { runId: string; leaseToken: number }>(
+        'tasks.claim',
+        statement,
+      );
+      return rows.map(({ runId, leaseToken, ...task }) => ({
+        task,
+        runId,
+        leaseToken,
+        leaseSeconds: request.leaseSeconds,
+      }));
+    } catch (error) {
+      if (tries === mostTries || !isUniqueViolation(error, 'runs_slots')) throw error;
+    }
+  }
+}
+
+function claimStatement(request: ClaimRequest): Sql {
+  const { agent, count, leaseSeconds, now } = request;
+  const runIds = Array.from({ length: count }, () => newId('run'));
+  return sql`WITH holder AS MATERIALIZED (
+      SELECT skills, capacity, set_config('synchronous_commit', 'off', true) AS lazily FROM agents
+      WHERE id = ${agent.id} AND runtime = 'foreign' AND suspended_at IS NULL FOR NO KEY UPDATE
+    ), places AS MATERIALIZED (
+      SELECT free.slot, row_number() OVER (ORDER BY free.slot) AS place FROM (
+        SELECT slot FROM generate_series(1, (SELECT capacity FROM holder)) AS slot
+        WHERE NOT EXISTS (SELECT FROM runs WHERE runs.agent_id = ${agent.id} AND runs.kind = 'external'
+          AND runs.ended_at IS NULL AND runs.slot = slot.slot)
+        LIMIT ${count}) AS free
+    ), due AS MATERIALIZED (
+      SELECT id FROM tasks WHERE ready_at IS NOT NULL AND (assignee_id IS NULL OR assignee_id = ${agent.id})
+        AND required_skills <@ ${request.skills === undefined ? sql`(SELECT skills FROM holder)` : sql`${request.skills}::text[]`}
+        AND NOT EXISTS (SELECT FROM halt) ${filters(request)}
+      ORDER BY priority_rank, id LIMIT (SELECT count(*) FROM places) FOR UPDATE SKIP LOCKED
+    ), numbered AS (
+      SELECT id, row_number() OVER () AS place FROM due
+    ), claimed AS (
+      UPDATE tasks SET status = 'in_progress', waiting = NULL, ready_at = NULL, updated_at = now(), version = version + 1,
+        lease_token = greatest(lease_token + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+      FROM numbered WHERE tasks.id = numbered.id RETURNING tasks.*, numbered.place
+    ), held AS (
+      INSERT INTO runs (id, kind, task_id, agent_id, model, status, phase, worker_id, lease_token, lease_seconds, started_at, slot)
+      SELECT run.id, 'external', claimed.id, ${agent.id}, 'external', 'running', 'external', ${agent.id},
+        claimed.lease_token, ${leaseSeconds}, now(), places.slot
+      FROM claimed JOIN places USING (place) JOIN unnest(${runIds}::text[]) WITH ORDINALITY AS run (id, place) USING (place)
+      RETURNING id, task_id
+    ), told AS (
+      INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data, project_id)
+      SELECT 'evt_' || held.id || '_claim', 'task.claimed', 'task', claimed.id, claimed.id, held.id, ${agent.name}::text,
+        jsonb_build_object('status', 'in_progress', 'agent', ${agent.name}::text, 'leaseSeconds', ${leaseSeconds}::integer),
+        claimed.project_id
+      FROM claimed JOIN held ON held.task_id = claimed.id
+    ), ${signOfLife(agent.id, now, sql`EXISTS (SELECT FROM holder)`)}
+    SELECT ${taskColumns}, held.id AS "runId", tasks.lease_token AS "leaseToken"
+    FROM claimed AS tasks JOIN held ON held.task_id = tasks.id ${taskJoins} ORDER BY tasks.place`;
+}
+
+function filters({ taskId, projectId, parent, priority, actor }: ClaimRequest): Sql {
+  const conditions = [
+    ...(taskId === undefined ? [] : [sql`AND id = ${taskId}`]),
+    ...(projectId === undefined ? [] : [sql`AND project_id = ${projectId}`]),
+    ...(parent === undefined ? [] : [sql`AND parent_id = ${parent}`]),
+    ...(priority === undefined ? [] : [sql`AND priority = ${priority}`]),
+    ...(actor.projects === null ? [] : [sql`AND ${visibleTo(actor, sql`project_id`)}`]),
+  ];
+  return conditions.length === 0 ? empty : join(conditions, ' ');
+}
+
+interface Claimable {
+  status: TaskView['status'];
+  reason: string | null;
+  ready: boolean;
+  assignee: string | null;
+  requiredSkills: string[];
+  holder: string | null;
+}
+
+/** Why a task that was named could not be claimed. */
+export async function refuseClaim(database: Database, request: ClaimRequest): Promise<never> {
+  const { agent, taskId = '' } = request;
+  await requireClaimer(database, agent);
+  const task = await database.maybe<Claimable>(
+    sql`SELECT tasks.status, tasks.waiting ->> 'reason' AS reason, tasks.ready_at IS NOT NULL AS ready,
+          tasks.assignee_id AS assignee, tasks.required_skills AS "requiredSkills",
+          (SELECT name FROM runs JOIN agents ON agents.id = runs.agent_id
+            WHERE runs.task_id = tasks.id AND runs.ended_at IS NULL LIMIT 1) AS holder
+        FROM tasks WHERE tasks.id = ${taskId} AND ${visibleTo(request.actor, sql`tasks.project_id`)}`,
+  );
+  if (task === undefined) throw unknownTask(taskId);
+  if (task.holder !== null)
+    throw new AppError('conflict', `${task.holder} holds it. Claim another: POST /tasks/claim`);
+  if (!task.ready) {
+    const why = task.reason === null ? '' : `: ${task.reason}`;
+    throw new AppError('wrong_state', `The task is ${task.status} and cannot be claimed${why}`);
+  }
+  if (task.assignee !== null && task.assignee !== agent.id)
+    throw new AppError('forbidden', 'The task is assigned to another agent. Claim another.');
+  throw new AppError(
+    'conflict',
+    `${agent.name} cannot take it now: it has no free place, lacks a skill (${task.requiredSkills.join(', ') || 'none is needed'}), or everything is stopped.`,
+  );
+}
+
+/** @throws AppError forbidden where the agent is suspended or no foreign agent */
+export async function requireClaimer(database: Database, agent: { id: string; name: string }): Promise<void> {
+  const row = await database.maybe<{ runtime: string; suspendedBy: string | null }>(
+    sql`SELECT runtime, suspended_by AS "suspendedBy" FROM agents WHERE id = ${agent.id}`,
+  );
+  if (row === undefined || row.runtime !== 'foreign') {
+    throw new AppError(
+      'forbidden',
+      `${agent.name} is no foreign agent: only those claim tasks. An admin registers one: POST /agents/register`,
+    );
+  }
+  if (row.suspendedBy === null) return;
+  throw new AppError('forbidden', `${agent.name} was suspended by ${row.suspendedBy}: it claims nothing.`);
+}

@@ -1,0 +1,85 @@
+import type { TaskView } from '../../../contract/tasks.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import { empty, type Sql, sql } from '../../database/sql.ts';
+import { AppError } from '../../errors.ts';
+import { type Actor, visibleTo } from '../actor.ts';
+
+/** Of `tasks`, `projects` and `assignees`; a statement that gives tasks back may name its own rows `tasks`. */
+export const taskColumns = sql`tasks.id, tasks.project_id AS "projectId", projects.name AS project,
+  projects.location AS repository, tasks.branch, tasks.folder, tasks.title, tasks.instructions, tasks.priority,
+  tasks.status, tasks.waiting, tasks.checks, tasks.setup, tasks.services, tasks.parent_id AS "parentId",
+  CASE WHEN assignees.id IS NULL THEN NULL ELSE json_build_object('id', assignees.id, 'name', assignees.name) END
+    AS assignee,
+  ARRAY(SELECT depends_on FROM task_dependencies WHERE task_id = tasks.id ORDER BY depends_on) AS "dependsOn",
+  tasks.deadline, tasks.required_skills AS "requiredSkills", tasks.metadata, tasks.result, tasks.attested,
+  tasks.version, tasks.created_by AS "createdBy", tasks.created_at AS "createdAt", tasks.updated_at AS "updatedAt"`;
+
+export const taskJoins = sql`JOIN projects ON projects.id = tasks.project_id
+  LEFT JOIN agents AS assignees ON assignees.id = tasks.assignee_id`;
+
+/** @throws AppError not_found */
+export async function getTask(database: Queryable, id: string): Promise<TaskView> {
+  const task = await database.maybe<TaskView>(
+    sql`SELECT ${taskColumns} FROM tasks ${taskJoins} WHERE tasks.id = ${id}`,
+  );
+  if (task === undefined) throw unknownTask(id);
+  return task;
+}
+
+export interface TaskFilter {
+  status?: string | undefined;
+  /** Only what has not ended. */
+  open?: boolean;
+  priority?: string | undefined;
+  /** By identifier or name; `none` for tasks of whoever claims them. */
+  assignee?: string | undefined;
+  project?: string | undefined;
+  parent?: string | undefined;
+  /** Words of its title and instructions, as one types them into a search. */
+  text?: string | undefined;
+  createdAfter?: string | undefined;
+  createdBefore?: string | undefined;
+  updatedAfter?: string | undefined;
+  /** Only what this actor sees. */
+  actor?: Pick<Actor, 'projects'>;
+  before?: string | undefined;
+  limit: number;
+}
+
+/** The newest first. */
+export async function listTasks(database: Database, filter: TaskFilter): Promise<TaskView[]> {
+  const { status, priority, parent, text, createdAfter, createdBefore, updatedAfter, before } = filter;
+  return database.many<TaskView>(
+    sql`SELECT ${taskColumns} FROM tasks ${taskJoins} WHERE true
+        ${where(status, (value) => sql`tasks.status = ${value}`)}
+        ${filter.open === true ? sql`AND tasks.status NOT IN ('completed', 'failed', 'cancelled')` : empty}
+        ${where(priority, (value) => sql`tasks.priority = ${value}`)}
+        ${where(filter.assignee, ofAssignee)}
+        ${where(filter.project, ofProject)}
+        ${where(parent, (value) => sql`tasks.parent_id = ${value}`)}
+        ${where(text, (value) => sql`tasks.id IN (SELECT task_id FROM task_texts WHERE document @@ websearch_to_tsquery('english', ${value}))`)}
+        ${where(createdAfter, (value) => sql`tasks.created_at > ${value}::timestamptz`)}
+        ${where(createdBefore, (value) => sql`tasks.created_at < ${value}::timestamptz`)}
+        ${where(updatedAfter, (value) => sql`tasks.updated_at > ${value}::timestamptz`)}
+        ${where(filter.actor, (actor) => visibleTo(actor, sql`tasks.project_id`))}
+        ${where(before, (value) => sql`tasks.id < ${value}`)}
+        ORDER BY tasks.id DESC LIMIT ${filter.limit}`,
+  );
+}
+
+const ofAssignee = (value: string): Sql =>
+  value === 'none'
+    ? sql`tasks.assignee_id IS NULL`
+    : sql`tasks.assignee_id = (SELECT id FROM agents WHERE id = ${value} OR name = ${value} LIMIT 1)`;
+
+const ofProject = (value: string): Sql =>
+  value.startsWith('prj_')
+    ? sql`tasks.project_id = ${value}`
+    : sql`tasks.project_id IN (SELECT id FROM projects WHERE name = ${value})`;
+
+function where<T>(value: T | undefined, make: (value: T) => Sql): Sql {
+  return value === undefined ? empty : sql`AND ${make(value)}`;
+}
+
+export const unknownTask = (id: string) =>
+  new AppError('not_found', `there is no task ${id}; list them with GET /tasks`);
