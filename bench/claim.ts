@@ -8,7 +8,7 @@ import { median } from './measure/statistics.ts';
 import { startStore } from './measure/store.ts';
 
 const rounds = 5;
-const singly = 300;
+const singly = 200;
 const inBatches = 2_000;
 const batch = 200;
 /** Added to each commit that waits for the disk, as an ordinary disk has it. */

@@ -40,6 +40,10 @@ export class Client {
     return this.#request('PUT', path, body, schema, signal);
   }
 
+  patch<T>(path: string, body: unknown, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
+    return this.#request('PATCH', path, body, schema, signal);
+  }
+
   /** Sends a file as it is. */
   upload<T>(path: string, bytes: Uint8Array, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
     return this.#request('POST', path, bytes, schema, signal);

@@ -4,6 +4,7 @@ import { CommandError, exitStatus } from './exit-status.ts';
 
 const lists = {
   run: { prefix: 'run', path: '/runs' },
+  task: { prefix: 'task', path: '/tasks' },
   ask: { prefix: 'ask', path: '/asks' },
   change: { prefix: 'chg', path: '/changes' },
   key: { prefix: 'key', path: '/keys' },

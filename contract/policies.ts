@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { showExact } from './exact-text.ts';
 
 const pattern = z.string().min(1).max(2_000);
 
@@ -90,3 +91,35 @@ export const policyExplanation = z.object({
   parts: z.array(z.object({ what: z.string(), decision, reason: z.string() })),
 });
 export type PolicyExplanation = z.infer<typeof policyExplanation>;
+
+/** A rule in one line, for people. */
+export function ruleWords(rule: PolicyRule): string {
+  const { effect, tool, pattern: subject, command, path, host, input, touches } = rule;
+  const words = [
+    effect,
+    tool,
+    subject,
+    command,
+    path === undefined ? undefined : `path ${path}`,
+    host === undefined ? undefined : `host ${host}`,
+    ...Object.entries(rule.arguments ?? {}).map(([pointer, value]) => `${pointer} ${value}`),
+    input === undefined ? undefined : `exactly ${inputWords(input)}`,
+    touches === undefined ? undefined : `(${touches})`,
+  ];
+  return showExact(words.filter((word) => word !== undefined).join(' '));
+}
+
+function inputWords(input: Record<string, unknown>): string {
+  const { command, ...rest } = input;
+  return typeof command === 'string' && Object.keys(rest).length === 0 ? command : JSON.stringify(input);
+}
+
+export function scopeWords({ agent, project, role, run }: RuleScope): string {
+  const words = [
+    agent === undefined ? '' : ` for ${agent}`,
+    role === undefined ? '' : ` for agents of the role ${role}`,
+    project === undefined ? '' : ` in ${project}`,
+    run === undefined ? '' : ` in the run ${run}`,
+  ];
+  return showExact(words.join(''));
+}

@@ -15,7 +15,7 @@ export const projectView = z.object({
   /** False: what is done is completed without a person's look. */
   reviewRequired: z.boolean(),
   metadata,
-  /** Tasks that have not ended. */
+  /** Tasks that have not ended; 1,000 where there are that many or more. */
   openTasks: z.number(),
   version: z.number(),
   createdAt: z.string(),

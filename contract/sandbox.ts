@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** `local` by bubblewrap; `container` by an engine on this machine, Docker or Podman. */
+/** `local` by bubblewrap; `container` by Docker on this machine. */
 export const sandboxDrivers = ['local', 'container'] as const;
 
 /** Where commands run, as `mission.config.json` says it; the environment outranks it. */
@@ -9,7 +9,7 @@ export const sandboxSettings = z
     driver: z.enum(sandboxDrivers).optional(),
     /** For containers; as the engine knows it, best with its digest: `node:24-bookworm@sha256:…`. */
     image: z.string().min(1).optional(),
-    /** The socket of the engine's API; the usual places of Docker and Podman where it is not given. */
+    /** The socket of the engine's API; the usual places of Docker where it is not given. */
     socket: z.string().startsWith('/', 'must be an absolute path').optional(),
   })
   .optional();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cloudEvent, eventTypePattern } from './events.ts';
+import { eventTypePattern } from './events.ts';
 
 const url = z.url({ protocol: /^https?$/, error: 'an https:// address' }).max(4_096);
 const types = z.array(eventTypePattern).min(1).max(100);
@@ -72,9 +72,6 @@ export const webhookDeliveryView = z.object({
 export type WebhookDeliveryView = z.infer<typeof webhookDeliveryView>;
 
 export const webhookTested = z.object({ delivered: z.literal(true), host: z.string() });
-
-/** What a receiver is sent: an event. */
-export const webhookPayload = cloudEvent;
 
 /** Of mission.config.json. */
 export const webhookSettings = z

@@ -67,8 +67,10 @@ ALTER TABLE tasks
 DROP INDEX tasks_open;
 CREATE INDEX tasks_open ON tasks (id) WHERE status NOT IN ('completed', 'failed', 'cancelled');
 CREATE INDEX tasks_claimable ON tasks (priority_rank, id) WHERE ready_at IS NOT NULL;
-CREATE INDEX tasks_by_status ON tasks (status, id);
+-- The others are found among the open ones, and among all.
+CREATE INDEX tasks_by_status ON tasks (status, id) WHERE status NOT IN ('pending', 'completed');
 CREATE INDEX tasks_of_project ON tasks (project_id, id);
+CREATE INDEX tasks_open_of_project ON tasks (project_id) WHERE status NOT IN ('completed', 'failed', 'cancelled');
 CREATE INDEX tasks_of_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX tasks_of_assignee ON tasks (assignee_id, id) WHERE assignee_id IS NOT NULL;
 

@@ -35,9 +35,10 @@ END
 $$;
 CREATE TRIGGER asks_version BEFORE UPDATE ON asks FOR EACH ROW EXECUTE FUNCTION raise_version();
 CREATE TRIGGER changes_version BEFORE UPDATE ON changes FOR EACH ROW EXECUTE FUNCTION raise_version();
--- Not with heartbeats and steps: those change nothing that a decision rests on.
+-- Not with heartbeats and steps: those change nothing that a decision rests on. What foreign agents hold ends in
+-- statements that raise it themselves.
 CREATE TRIGGER runs_version BEFORE UPDATE OF status, control ON runs FOR EACH ROW
-  WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.control IS DISTINCT FROM NEW.control)
+  WHEN (OLD.kind <> 'external' AND (OLD.status IS DISTINCT FROM NEW.status OR OLD.control IS DISTINCT FROM NEW.control))
   EXECUTE FUNCTION raise_version();
 
 ALTER TABLE artifacts ADD COLUMN task_id text REFERENCES tasks;

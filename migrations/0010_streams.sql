@@ -5,8 +5,13 @@ ALTER TABLE events ADD COLUMN project_id text;
 -- Each is read in the order of the log; a reader of several types or projects merges as many short reads.
 CREATE INDEX events_of_type ON events (type, sequence);
 CREATE INDEX events_of_project ON events (project_id, sequence) WHERE project_id IS NOT NULL;
+CREATE INDEX events_of_project_and_type ON events (project_id, type, sequence) WHERE project_id IS NOT NULL;
 -- Events of runs and tasks, which are most, are found by the indexes of those.
 CREATE INDEX events_of_entity ON events (entity_type, entity_id, sequence) WHERE entity_type NOT IN ('run', 'task');
+
+-- Lists of a million tasks by what no other index leads to.
+CREATE INDEX tasks_by_priority ON tasks (priority, id);
+CREATE INDEX tasks_by_update ON tasks (updated_at);
 
 -- Who is sent events over HTTP. Address and secrets are sealed with the vault's key.
 CREATE TABLE webhooks (

@@ -57,3 +57,11 @@ CREATE TABLE credential_grants (
   PRIMARY KEY (credential, agent_id)
 );
 CREATE INDEX credential_grants_of_agent ON credential_grants (agent_id);
+
+-- The vault's keys where HashiCorp Vault keeps the key above them: only it can open these. The newest seals.
+CREATE TABLE wrapped_vault_keys (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  wrapped_by text NOT NULL,
+  ciphertext text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);

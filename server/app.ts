@@ -5,7 +5,7 @@ import { startApi } from './assembly/api.ts';
 import { artifactFolder } from './assembly/artifact-folder.ts';
 import { openComputer, openSandbox } from './assembly/computer.ts';
 import { openConfiguredModels } from './assembly/models.ts';
-import { fixedSecrets, openSecrets } from './assembly/secrets.ts';
+import { fixedSecrets, openSecrets, withVaultKey } from './assembly/secrets.ts';
 import { openStore } from './assembly/store.ts';
 import { startUpkeep } from './assembly/upkeep.ts';
 import { startWatches, startWorker } from './assembly/worker.ts';
@@ -25,15 +25,16 @@ export interface App extends AsyncDisposable {
 }
 
 /** Builds the process out of its parts and starts the chosen roles; disposing stops them in reverse. */
-export async function startApp(config: Config, env: NodeJS.ProcessEnv): Promise<App> {
+export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<App> {
   await using started = new AsyncDisposableStack();
   const redactor = new Redactor();
-  redactor.know(fixedSecrets(config));
-  const log = openLog(config.logLevel, redactor.redact);
+  redactor.know(fixedSecrets(given));
+  const log = openLog(given.logLevel, redactor.redact);
   const crashPoints = readCrashPoints(env);
-  await mkdir(config.home, { recursive: true, mode: 0o700 });
+  await mkdir(given.home, { recursive: true, mode: 0o700 });
 
-  const { database, guards, connection } = await openStore(config, { log, crashPoints, started });
+  const { database, guards, connection } = await openStore(given, { log, crashPoints, started });
+  const config = await withVaultKey(given, database, redactor);
   const feed = started.use(new EventFeed({ database, log }));
   await feed.start();
   const live = started.use(new LiveChannel({ database, log }));

@@ -96,6 +96,9 @@ const environment = z.object({
   GITLAB_TOKEN: z.string().min(1).optional(),
   GITEA_TOKEN: z.string().min(1).optional(),
   MISSION_VAULT_KEY: z.string().min(1).optional(),
+  VAULT_ADDR: z.string().min(1).optional(),
+  VAULT_TOKEN: z.string().min(1).optional(),
+  VAULT_NAMESPACE: z.string().min(1).optional(),
   MISSION_RECORD: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
 });
 
@@ -125,8 +128,10 @@ export interface Config {
   /** What the environment and the file say of providers; people add others by the API. */
   providers: ConfiguredProvider[];
   proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
-  /** Keys that seal and open secrets; null for the file in `home`. */
+  /** Keys that seal and open secrets, or where they are kept; null for the file in `home`. */
   vaultKey: string | null;
+  /** Where HashiCorp Vault is; null where it is not used. */
+  hashicorpVault: { address: string; token: string; namespace: string | null } | null;
   /** Where a conversation with a provider is written down; null for nowhere. */
   record: string | null;
   fallbackModels: string[];
@@ -187,6 +192,7 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     providers: readProviders(set, file.providers ?? {}),
     proxy: readProxy(set),
     vaultKey: environmentValues.MISSION_VAULT_KEY ?? null,
+    hashicorpVault: readHashicorpVault(environmentValues),
     record: environmentValues.MISSION_RECORD ?? null,
     fallbackModels: file.agent?.fallbackModels ?? [],
     models: file.models ?? {},
@@ -214,6 +220,13 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     trustedProxies: environmentValues.MISSION_TRUSTED_PROXIES ?? [],
     http: file.http,
   };
+}
+
+function readHashicorpVault(values: z.infer<typeof environment>): Config['hashicorpVault'] {
+  const { VAULT_ADDR: address, VAULT_TOKEN: token, VAULT_NAMESPACE: namespace } = values;
+  return address === undefined || token === undefined
+    ? null
+    : { address, token, namespace: namespace ?? null };
 }
 
 /** @throws AppError invalid_request where there is one without the other */

@@ -126,6 +126,11 @@ export class ApiClient {
     return this.run(runId);
   }
 
+  /** Where the server is, and the key of this machine's owner. */
+  async connection(): Promise<{ url: string; key: string }> {
+    return connectionFile.parse(JSON.parse(await readFile(join(this.#home, 'cli.json'), 'utf8')));
+  }
+
   async #request<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
     const response = await this.#send(method, path, body, AbortSignal.timeout(requestLimitMs));
     if (!response.ok) throw await refusalOf(response);
@@ -133,9 +138,7 @@ export class ApiClient {
   }
 
   async #send(method: string, path: string, body: unknown, signal: AbortSignal): Promise<Response> {
-    const { url, key } = connectionFile.parse(
-      JSON.parse(await readFile(join(this.#home, 'cli.json'), 'utf8')),
-    );
+    const { url, key } = await this.connection();
     const address = new URL(`/api/v1${path}`, url);
     const authorization = `Bearer ${key}`;
     if (body !== undefined) {

@@ -75,3 +75,28 @@ test('the proxy is read in either case, and for both protocols', () => {
     httpsProxy: 'http://p:2',
   });
 });
+
+describe('who is let near', () => {
+  test('is loopback, unless the environment says otherwise', () => {
+    expect(read()).toMatchObject({ host: '127.0.0.1', tls: null, trustedProxies: [] });
+    expect(
+      read({
+        MISSION_TLS_CERT: '/etc/cert.pem',
+        MISSION_TLS_KEY: '/etc/key.pem',
+        MISSION_TRUSTED_PROXIES: '10.0.0.7, fd00::/8',
+      }),
+    ).toMatchObject({
+      tls: { certificate: '/etc/cert.pem', key: '/etc/key.pem' },
+      trustedProxies: ['10.0.0.7', 'fd00::/8'],
+    });
+  });
+
+  test.each([
+    [{ MISSION_TLS_CERT: '/etc/cert.pem' }, /together/],
+    [{ MISSION_TLS_CERT: 'cert.pem', MISSION_TLS_KEY: '/etc/key.pem' }, /MISSION_TLS_CERT.*absolute/],
+    [{ MISSION_TRUSTED_PROXIES: 'everybody' }, /MISSION_TRUSTED_PROXIES.*10\.0\.0\.7/],
+    [{ MISSION_TRUSTED_PROXIES: '0.0.0.0/99' }, /MISSION_TRUSTED_PROXIES/],
+  ])('is said where it makes no sense: %j', (environment, message) => {
+    expect(() => read(environment)).toThrow(message);
+  });
+});

@@ -20,7 +20,7 @@ export async function openClaims(
   );
   await database.many(
     sql`INSERT INTO agents (id, name, role, prompt, model, playbook, policy, runtime, capacity, heartbeat_seconds)
-        VALUES (${agent.id}, ${agent.name}, 'worker', '', 'external', 'external', '[]', 'foreign', ${options.batch}, 30)`,
+        VALUES (${agent.id}, ${agent.name}, 'worker', '', 'external', 'external', '[]', 'foreign', ${options.batch * 2}, 30)`,
   );
   await database.many(
     sql`INSERT INTO projects (id, name, review_required) VALUES (${projectId}, ${options.name}, false)`,
@@ -38,32 +38,38 @@ export async function openClaims(
     if (claimed === undefined) throw new Error('there is no task left to claim');
     const { task, leaseToken } = claimed;
     await completeTask(database, { taskId: task.id, leaseToken, agent, result: { ok: true } }, Date.now());
-    return 1;
   };
-  const many = async () => {
-    const claimed = await claim();
-    const items = claimed.map(({ task, leaseToken }) => ({
-      taskId: task.id,
-      leaseToken,
-      result: { ok: true },
-    }));
-    const done = await completeTasks(database, agent, items, Date.now());
-    if (done.length === 0) throw new Error('there is no task left to claim');
-    return done.length;
+  /** As a consumer of many does: the next are claimed while those before are told to be done. */
+  const many = async (tasks: number) => {
+    let telling: Promise<unknown> = Promise.resolve();
+    for (let left = tasks; left > 0; ) {
+      const claimed = await claim();
+      if (claimed.length === 0) throw new Error('there is no task left to claim');
+      await telling;
+      const items = claimed.map(({ task, leaseToken }) => ({
+        taskId: task.id,
+        leaseToken,
+        result: { ok: true },
+      }));
+      telling = completeTasks(database, agent, items, Date.now());
+      left -= claimed.length;
+    }
+    await telling;
   };
   return {
     name: options.name,
     async fill(tasks) {
       const ids = Array.from({ length: tasks }, () => newId('task'));
       await database.many(
-        sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, waiting, ready_at, assignee_id, created_by)
-            SELECT id, ${projectId}, 'bench', 'bench', 'medium', 'pending', ${json({ on: 'queue' })}, now(), ${agent.id}, 'bench'
+        sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, waiting, ready_at, created_by)
+            SELECT id, ${projectId}, 'bench', 'bench', 'medium', 'pending', ${json({ on: 'queue' })}, now(), 'bench'
             FROM unnest(${ids}::text[]) AS id`,
       );
     },
     async drain(tasks) {
       const began = performance.now();
-      for (let done = 0; done < tasks; ) done += await (options.batch === 1 ? one() : many());
+      if (options.batch > 1) await many(tasks);
+      else for (let done = 0; done < tasks; done++) await one();
       const took = performance.now() - began;
       await store.allNumbered();
       return took / tasks;

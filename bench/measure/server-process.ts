@@ -10,18 +10,21 @@ const stopLimitMs = 30_000;
 
 export interface ServerProcess extends AsyncDisposable {
   pid: number;
+  url: string;
+  /** The owner's. */
+  key: string;
   /** From the spawn to the first answer of the health address. */
   readyMs: number;
   /** Calls the API with the owner's key. @throws Error with the answer, where it is no success */
   call(method: 'GET' | 'POST', path: string): Promise<unknown>;
 }
 
-/** A real server at this home, on a free port. @throws Error where it ends before it is ready */
-export async function startServer(home: string): Promise<ServerProcess> {
+/** A real server at this home, on a free port; `settings` of its environment. @throws Error where it ends before it is ready */
+export async function startServer(home: string, settings: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
   const began = performance.now();
   const child = spawn(process.execPath, [join(root, 'server', 'main.ts')], {
     cwd: root,
-    env: { ...process.env, MISSION_HOME: home, MISSION_PORT: '0', MISSION_LOG: 'error' },
+    env: { ...process.env, MISSION_HOME: home, MISSION_PORT: '0', MISSION_LOG: 'error', ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');
@@ -33,6 +36,8 @@ export async function startServer(home: string): Promise<ServerProcess> {
   const { key } = connectionFile.parse(JSON.parse(await readFile(join(home, 'cli.json'), 'utf8')));
   return {
     pid: child.pid,
+    url,
+    key,
     readyMs,
     async call(method, path) {
       const response = await fetch(new URL(path, url), {

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { type AskView, askView, type DecideAskBody } from '../../contract/asks.ts';
 import type { CommandContext, Run } from '../context.ts';
@@ -13,12 +13,16 @@ export function addAskCommands(program: Command, run: Run): void {
     .argument('<ask>')
     .argument('[answer]', 'what the agent reads; a question needs one')
     .option('--input <json>', "let it happen with these arguments instead of the agent's", readInput)
+    .addOption(new Option('--for-run', 'and every same call of this run').conflicts('asRule'))
+    .option('--as-rule', 'and every same call of this agent in this project, from now on')
     .option('--dry-run', 'show the ask and what would be decided, and decide nothing')
-    .action((given: string, answer: string | undefined, { input }: ApproveOptions, command: Command) =>
+    .action((given: string, answer: string | undefined, options: ApproveOptions, command: Command) =>
       run(command, (context) =>
         decide(context, given, (ask) => ({
           ...approvalOf(ask, answer),
-          ...(input === undefined ? {} : { input }),
+          ...(options.input === undefined ? {} : { input: options.input }),
+          ...(options.forRun ? { remember: 'run' as const } : {}),
+          ...(options.asRule ? { remember: 'rule' as const } : {}),
         })),
       ),
     );
@@ -35,6 +39,8 @@ export function addAskCommands(program: Command, run: Run): void {
 
 interface ApproveOptions {
   input?: Record<string, unknown>;
+  forRun?: boolean;
+  asRule?: boolean;
 }
 
 function readInput(text: string): Record<string, unknown> {

@@ -1,14 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import {
-  type CreateKeyBody,
-  createdKey,
-  createKeyBody,
-  type KeyView,
-  keyView,
-} from '../../contract/principals.ts';
+import { createdKey, createKeyBody, type KeyView, keyView } from '../../contract/principals.ts';
 import type { CommandContext, Run } from '../context.ts';
-import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
+import { type ExitStatus, exitStatus } from '../exit-status.ts';
+import { parseOptions } from '../parse-options.ts';
 import { printableLine } from '../printable.ts';
 import { resolveId } from '../resolve-id.ts';
 
@@ -60,17 +55,12 @@ async function create(
   options: CreateOptions,
 ): Promise<ExitStatus> {
   const { scope, project, expires, ...rest } = options;
-  const parsed = createKeyBody.safeParse({
+  const body = parseOptions(createKeyBody, {
     ...pick(rest, ['role', 'name', 'principal', 'label']),
     ...(scope === undefined ? {} : { scopes: scope }),
     ...(project === undefined ? {} : { projects: project }),
     ...(expires === undefined ? {} : { expiresInSeconds: expires }),
   });
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new CommandError(exitStatus.usage, issues.join('; '));
-  }
-  const body: CreateKeyBody = parsed.data;
   const created = await client.post('/keys', body, createdKey, signal);
   if (json) {
     terminal.out(`${JSON.stringify(created)}\n`);

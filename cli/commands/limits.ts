@@ -5,17 +5,17 @@ import { CommandError, type ExitStatus, exitStatus } from '../exit-status.ts';
 import { printableLine } from '../printable.ts';
 
 interface SetOptions {
-  callsPerMinute?: number | null;
-  callsPerHour?: number | null;
-  commandsPerHour?: number | null;
-  dayUsd?: number | null;
-  tools?: string[] | null;
-  hosts?: string[] | null;
+  callsPerMinute?: number | 'none';
+  callsPerHour?: number | 'none';
+  commandsPerHour?: number | 'none';
+  dayUsd?: number | 'none';
+  tools?: string[] | 'none';
+  hosts?: string[] | 'none';
   over?: string;
   outside?: string;
   ordinary?: string;
-  learningRuns?: number | null;
-  factor?: number | null;
+  learningRuns?: number | 'none';
+  factor?: number | 'none';
 }
 
 export function addLimitCommands(program: Command, run: Run): void {
@@ -60,15 +60,16 @@ export function addLimitCommands(program: Command, run: Run): void {
     );
 }
 
-function readLimit(text: string): number | null {
-  if (text === 'none') return null;
+/** `none` stays a word until the limits are put together: commander takes a null for an empty text. */
+function readLimit(text: string): number | 'none' {
+  if (text === 'none') return text;
   const number = Number(text);
   if (text.trim() !== '' && Number.isFinite(number) && number >= 0) return number;
   throw new InvalidArgumentError('It must be a number, or none.');
 }
 
-function readNames(text: string): string[] | null {
-  if (text === 'none') return null;
+function readNames(text: string): string[] | 'none' {
+  if (text === 'none') return text;
   return text
     .split(',')
     .map((name) => name.trim())
@@ -84,7 +85,9 @@ async function set(context: CommandContext, agent: string, options: SetOptions):
   const { client, terminal, dryRun, signal } = context;
   const { limits } = await read(context, agent);
   const given = Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => name in limits && value !== undefined),
+    Object.entries(options)
+      .filter(([name, value]) => name in limits && value !== undefined)
+      .map(([name, value]) => [name, value === 'none' ? null : value]),
   );
   const body = agentLimits.safeParse({ ...limits, ...given });
   if (!body.success)

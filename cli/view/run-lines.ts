@@ -31,7 +31,9 @@ export function runHeader(run: RunView, task: TaskView | null, style: Style): st
     ...wrap(`${run.id} · ${facts.filter(Boolean).join(' · ')}`, style.width, '  ').map((line) =>
       colors.dim(line),
     ),
-    ...(task === null ? [] : [colors.dim(`  ${printableLine(task.repository ?? task.project, style.width - 2)}`)]),
+    ...(task === null
+      ? []
+      : [colors.dim(`  ${printableLine(task.repository ?? task.project, style.width - 2)}`)]),
     ...unsafeLines(run.sandbox, style),
   ];
 }
@@ -53,13 +55,19 @@ export function waitingLines(waiting: Waiting, style: Style, now: Date): string[
 export function askLines(ask: AskView, style: Style, now: Date, show = { question: true }): string[] {
   const { colors } = style;
   const then = ask.defaultDecision === 'deny' ? 'then it counts as denied' : 'then it counts as approved';
-  const detail = Object.entries(ask.detail).map(([key, value]) => {
-    const text = typeof value === 'string' ? value : JSON.stringify(value);
-    return `    ${colors.dim(`${printableLine(key, 20)}:`)} ${printableLine(text, style.width * 2)}`;
-  });
+  // The call itself is shown to the character, whole, since what is approved is what runs.
+  const action =
+    ask.shown === null ? [] : ask.shown.split('\n').map((line) => `    ${colors.bold('│')} ${line}`);
+  const detail = Object.entries(ask.detail)
+    .filter(([key]) => ask.shown === null || !['input', 'subject'].includes(key))
+    .map(([key, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      return `    ${colors.dim(`${printableLine(key, 20)}:`)} ${printableLine(text, style.width * 2)}`;
+    });
   return [
     colors.yellow(`  ? ${ask.kind} · ${ask.id}`),
     ...(show.question ? wrap(ask.question, style.width, '    ') : []),
+    ...action,
     ...detail,
     colors.dim(`    owner ${printableLine(ask.owner, 60)} · ${until(ask.deadline, now)}, ${then}`),
     ...answerCommands(ask).map((line) => `    ${line}`),
@@ -68,7 +76,8 @@ export function askLines(ask: AskView, style: Style, now: Date, show = { questio
 
 export function answerCommands(ask: Pick<AskView, 'id' | 'kind'>): string[] {
   if (ask.kind === 'clarification') return [`mission approve ${ask.id} "your answer"`];
-  return [`mission approve ${ask.id}`, `mission deny ${ask.id} "why not"`];
+  const remember = ask.kind === 'approval' ? ' [--for-run | --as-rule]' : '';
+  return [`mission approve ${ask.id}${remember}`, `mission deny ${ask.id} "why not"`];
 }
 
 export function statusWord(status: string, colors: Colors): string {

@@ -98,10 +98,10 @@ export function checkClosing(step: CheckStep, style: Style): string[] {
 }
 
 export function guidanceLines(step: GuidanceStep, style: Style): string[] {
-  const { text, from } = step.intent;
+  const { text, from, peer } = step.intent;
   const lines = wrap(text, style.width, '    ').map((line) => style.colors.yellow(line));
   return [
-    style.colors.yellow(`  » guidance from ${printableLine(from, 60)}`),
+    style.colors.yellow(`  » ${peer ? 'message of the agent' : 'guidance from'} ${printableLine(from, 60)}`),
     ...limitLines(lines, 24, style),
   ];
 }

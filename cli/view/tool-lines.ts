@@ -31,14 +31,23 @@ export function toolClosing(step: ToolStep, style: Style, options: { named: bool
   const body = result === null ? [] : resultLines(step, style);
   const exit = typeof result?.exitCode === 'number' ? `exit ${result.exitCode}` : '';
   if (!failed) {
-    const words = [exit, exit === '' ? summary(step) : '', time].filter(Boolean).join(' · ');
+    const words = [exit, exit === '' ? summary(step) : '', time, taintWords(step)]
+      .filter(Boolean)
+      .join(' · ');
     return [...body, `    ${colors.green('✓')} ${colors.dim(`${name}${words || 'done'}`)}`];
   }
   // Of a tool that failed by itself the message is the output, which is shown already.
   const told = error === null || (error.class === 'tool_failed' && body.length > 0);
   const reason = told ? exit : `${error.class}: ${printableLine(error.message, 300)}`;
-  const words = [reason || 'failed', time].filter(Boolean).join(' · ');
+  const words = [reason || 'failed', time, taintWords(step)].filter(Boolean).join(' · ');
   return [...body, colors.red(`    ✗ ${name}${words}`)];
+}
+
+/** What the call brought into the run, and the hosts that it was kept from. */
+function taintWords({ result }: ToolStep): string {
+  const kinds = new Set((result?.taint ?? []).map(({ kind }) => `read ${kind}`));
+  const kept = (result?.keptFrom ?? []).map(({ host }) => `kept from ${printableLine(host, 60)}`);
+  return [...kinds, ...kept].join(' · ');
 }
 
 /** The arguments that matter, without the contents that the diff shows. */

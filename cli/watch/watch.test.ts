@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { readServerSentEvents } from '../../client/server-sent-events.ts';
 import { createTaskBody } from '../../contract/tasks.ts';
 import { approvalOf } from '../commands/asks.ts';
 import { taskBody } from '../commands/runs.ts';
 import { decisionOf } from './prompt.ts';
-import { readServerSentEvents } from '../../client/server-sent-events.ts';
 
 async function read(...pieces: string[]) {
   const encoder = new TextEncoder();

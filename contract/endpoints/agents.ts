@@ -78,7 +78,7 @@ export const agentEndpoints = defineEndpoints({
     path: '/agents',
     tag: 'agents',
     summary: 'List agents',
-    query: z.object({ ...pageFilter }),
+    query: z.object({ runtime: z.enum(['builtin', 'foreign']).optional(), ...pageFilter }),
     answer: page(agentView),
   },
   getAgent: {

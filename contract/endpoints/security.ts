@@ -7,7 +7,7 @@ import {
   resealView,
   rotateCredentialBody,
 } from '../credentials.ts';
-import { egressListView, egressRequestView, putEgressBody } from '../egress.ts';
+import { egressDecision, egressListView, egressRequestView, putEgressBody } from '../egress.ts';
 import {
   createdWebhook,
   createWebhookBody,
@@ -106,7 +106,12 @@ export const securityEndpoints = defineEndpoints({
     path: '/egress/requests',
     tag: 'egress',
     summary: 'List what was let out, and what was not',
-    query: z.object({ run: z.string().optional(), agent: z.string().optional(), ...pageFilter }),
+    query: z.object({
+      run: z.string().optional(),
+      decision: egressDecision.optional(),
+      agent: z.string().optional(),
+      ...pageFilter,
+    }),
     answer: page(egressRequestView),
   },
   createWebhook: {
@@ -166,7 +171,7 @@ export const securityEndpoints = defineEndpoints({
     path: '/webhooks/{id}/deliveries',
     tag: 'webhooks',
     summary: 'List what was sent',
-    query: z.object({ ...pageFilter }),
+    query: z.object({ status: webhookDeliveryView.shape.status.optional(), ...pageFilter }),
     answer: page(webhookDeliveryView),
   },
   redeliver: {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Finding } from '../../contract/system.ts';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
@@ -15,4 +16,12 @@ export async function openAnchors(
   const anchors = started.use(new ChainAnchors({ database, clock: systemClock, log, file }));
   if (config.roles.includes('api')) await anchors.start();
   return anchors;
+}
+
+/** Whether the log still has the newest place that was written down outside of the database. */
+export async function diagnoseLog(anchors: ChainAnchors): Promise<Finding> {
+  const name = 'log';
+  const fault = await anchors.findFault();
+  if (fault !== null) return { name, state: 'failed', detail: fault, mend: 'mission audit verify' };
+  return { name, state: 'ok', detail: 'fits what was written down outside of the database', mend: null };
 }

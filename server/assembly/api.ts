@@ -33,6 +33,7 @@ import type { ModelCatalogue } from '../models/models.ts';
 import { prepareShortCall } from '../models/short-call.ts';
 import { builtinTools } from '../tools/catalogue.ts';
 import { developer } from './agents.ts';
+import { diagnoseLog } from './anchors.ts';
 import { artifactFolder } from './artifact-folder.ts';
 import type { Base } from './base.ts';
 import { openEdge } from './edge.ts';
@@ -99,7 +100,7 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
         database,
         sandbox: base.sandbox,
         providers: () => registry.views(),
-        upkeep: () => upkeep.diagnose(),
+        upkeep: async () => [...(await upkeep.diagnose()), await diagnoseLog(base.anchors)],
         testModel: options.test ? (model) => test(actor, model) : null,
       }),
     ...outside,
@@ -113,12 +114,14 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
   upkeep.tellAddress(url);
   const connection = join(config.home, 'cli.json');
   const { key, owner: person, first } = await issueOwnerKey(database, `${hostname()}:${config.home}`);
-  await writeFile(`${connection}.new`, `${JSON.stringify({ url, key, pid: process.pid })}\n`, {
+  // A certificate is for a name, which only the public address holds.
+  const address = config.tls === null ? url : (config.publicUrl ?? url);
+  await writeFile(`${connection}.new`, `${JSON.stringify({ url: address, key, pid: process.pid })}\n`, {
     mode: 0o600,
   });
   await rename(`${connection}.new`, connection);
   started.defer(() => rm(connection, { force: true }));
   if (!first) return { url, loginUrl: null };
   const { token } = await createLoginToken(database, person);
-  return { url, loginUrl: `${url}/login#token=${token}` };
+  return { url, loginUrl: `${config.publicUrl ?? url}/login#token=${token}` };
 }

@@ -7,7 +7,9 @@ import type { Database } from '../database/database.ts';
 import { readKnownSecrets } from '../domain/credentials/known-secrets.ts';
 import type { ProviderRegistry } from '../domain/credentials/provider-registry.ts';
 import { openVault, type Vault } from '../domain/credentials/vault.ts';
+import { readVaultKey } from '../domain/credentials/vault-key.ts';
 import { Egress } from '../drivers/egress.ts';
+import { openFetch } from '../models/network.ts';
 import type { NamedSecret, Redactor } from '../redaction.ts';
 import type { Base } from './base.ts';
 
@@ -32,10 +34,24 @@ export function fixedSecrets(config: Config): NamedSecret[] {
     ),
     ...(vaultKey ?? '')
       .split(/[\s,]+/)
-      .filter((key) => key.length >= 32)
+      .filter((key) => /^[A-Za-z0-9+/=]{32,}$/.test(key))
       .map((value) => ({ name: 'the vault key', value })),
     ...passwords,
+    ...(config.hashicorpVault === null
+      ? []
+      : [{ name: 'the token of HashiCorp Vault', value: config.hashicorpVault.token }]),
   ];
+}
+
+/** The configuration with the vault's keys in the place of where they are kept. */
+export async function withVaultKey(given: Config, database: Database, redactor: Redactor): Promise<Config> {
+  const { vaultKey, hashicorpVault: hashicorp, proxy } = given;
+  const config = {
+    ...given,
+    vaultKey: await readVaultKey(vaultKey, { database, hashicorp, fetch: openFetch(proxy) }),
+  };
+  redactor.know(fixedSecrets(config));
+  return config;
 }
 
 export interface Secrets {

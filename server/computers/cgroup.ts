@@ -83,7 +83,8 @@ export async function findCgroupPlace(): Promise<CgroupPlace | undefined> {
   return undefined;
 }
 
-async function canLimit(place: CgroupPlace): Promise<boolean> {
+/** Whether a group made there holds a process within its limits; found out by making one. */
+export async function canLimit(place: CgroupPlace): Promise<boolean> {
   try {
     if (place.version === 'v2') {
       const passedOn = readFileSync(join(place.memory, 'cgroup.subtree_control'), 'utf8').trim().split(' ');
@@ -105,7 +106,7 @@ async function canLimit(place: CgroupPlace): Promise<boolean> {
   }
 }
 
-function createGroup(place: CgroupPlace, name: string, limits: CgroupLimits): Cgroup {
+export function createGroup(place: CgroupPlace, name: string, limits: CgroupLimits): Cgroup {
   const [memory, pids] = [join(place.memory, name), join(place.pids, name)];
   const folders = [...new Set([memory, pids])];
   if (place.version === 'v2') passControllersOn(place, dirname(name));

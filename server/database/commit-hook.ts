@@ -1,5 +1,16 @@
 import type { Database } from './database.ts';
 
+/**
+ * Writes that tell no event, or one that may wait for the poll: numbering it at once would flush the disk between a
+ * claim and the completion that follows, which then waits for both.
+ */
+const unhurried: ReadonlySet<string> = new Set([
+  'agents.heartbeat',
+  'tasks.claim',
+  'tasks.heartbeat',
+  'workers.heartbeat',
+]);
+
 /** The same database, telling `onCommit` after each write: so that events are numbered without waiting for a poll. */
 export function withCommitHook(database: Database, onCommit: () => void): Database {
   return {
@@ -11,7 +22,7 @@ export function withCommitHook(database: Database, onCommit: () => void): Databa
     close: () => database.close(),
     async write(name, query) {
       const rows = await database.write<never>(name, query);
-      onCommit();
+      if (!unhurried.has(name)) onCommit();
       return rows;
     },
     async transaction(name, body) {

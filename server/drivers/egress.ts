@@ -74,6 +74,9 @@ export class Egress {
               );
             });
         });
+        session.catch(() => {
+          session = undefined;
+        });
         return session;
       },
       async [Symbol.asyncDispose]() {

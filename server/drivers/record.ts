@@ -153,11 +153,14 @@ export class JournalRecord implements RunRecord {
     // An open intent is finished first: guidance is read at the next step.
     if (journal.steps.some((step) => step.status === 'intended')) return;
     for (const message of await readUnread(this.#parts.database, run.runId)) {
-      const { text, sender } = message;
-      const taint: Taint[] = message.byPerson
-        ? []
-        : [{ kind: 'untrusted', source: `a message of ${sender}` }];
-      const intent: GuidanceIntent = { text, from: sender, ...(taint.length === 0 ? {} : { taint }) };
+      const { text, sender, senderKind } = message;
+      const taint: Taint[] = [{ kind: 'untrusted', source: `a message of ${sender}` }];
+      const intent: GuidanceIntent = {
+        text,
+        from: sender,
+        ...(senderKind === 'human' ? {} : { taint }),
+        ...(senderKind === 'agent' ? { peer: true as const } : {}),
+      };
       await journal.record(
         { kind: 'guidance', name: message.sender, intent },
         { status: 'done' },

@@ -7,6 +7,7 @@ import { GateClosed } from '../computers/sandbox.ts';
 import { findMissingSubmodules } from '../computers/workspaces/submodules.ts';
 import type { Workspace } from '../computers/workspaces/workspace.ts';
 import { offerChange } from '../domain/changes/changes.ts';
+import { mergeUnreviewed } from '../domain/changes/unreviewed.ts';
 import { setTaskStatus } from '../domain/tasks/tasks.ts';
 import { AppError, LeaseLost } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -255,9 +256,11 @@ class TaskRun {
         receipt.verdict === 'passed'
           ? 'its change has passed its checks'
           : 'its change was accepted by a person without green checks',
-      settle: (transaction) =>
-        offerChange(transaction, {
-          id: newId('chg'),
+      settle: async (transaction) => {
+        const { clock, settings } = this.#parts;
+        const id = newId('chg');
+        await offerChange(transaction, {
+          id,
           taskId: run.taskId,
           runId: run.runId,
           supersedes: this.#assignment.origin?.changeId ?? null,
@@ -268,8 +271,11 @@ class TaskRun {
           targetBranch: prepared.preparation.branch,
           receipt,
           actor: this.#assignment.agent,
-          now: this.#parts.clock.now(),
-        }),
+          now: clock.now(),
+        });
+        const context = { now: () => clock.now(), dayLimitMicros: settings.dayLimitMicros };
+        await mergeUnreviewed(transaction, context, { id, taskId: run.taskId, receipt });
+      },
     };
   }
 

@@ -24,9 +24,9 @@ const disorder = sql`interval '65 minutes'`;
 /** Events after a place in the log, in its order. */
 export async function readEvents(database: Queryable, query: EventQuery): Promise<CloudEvent[]> {
   const bounded = await boundByTime(database, query);
-  const rows = await database.many<EventRow>(
-    isMerged(query) ? mergeStatement(bounded) : plainStatement(bounded),
-  );
+  const keys = mergeKeys(query);
+  const statement = keys === undefined ? plainStatement(bounded) : mergeStatement(bounded, keys);
+  const rows = await database.many<EventRow>(statement);
   return rows.map(presentEvent);
 }
 
@@ -73,28 +73,37 @@ async function findPlace(database: Queryable, time: Sql): Promise<number> {
   return row.place;
 }
 
-/** Where types or projects alone are asked for, each is read by itself in the log's order, and then merged. */
-function isMerged(query: EventQuery): boolean {
-  if (entityConditions(query).length > 0) return false;
-  const { types } = query;
-  const projects = wantedProjects(query);
-  if (types === undefined && projects === undefined) return false;
-  return (types?.length ?? 1) * (projects?.length ?? 1) <= mostMerged;
+interface Keys {
+  types: readonly EventType[] | undefined;
+  projects: readonly string[] | undefined;
 }
 
-function mergeStatement(query: BoundedQuery): Sql {
-  const { types, after, limit } = query;
-  const projects = wantedProjects(query);
+/**
+ * Where types or projects alone are asked for, each is read by itself in the log's order, and then merged. Undefined
+ * where an entity leads to few events anyway, or nothing restricts enough.
+ */
+function mergeKeys(query: EventQuery): Keys | undefined {
+  if (entityConditions(query).length > 0) return undefined;
+  const wanted = wantedProjects(query);
+  const projects = wanted !== undefined && wanted.length <= mostMerged ? wanted : undefined;
+  const isFew = (query.types?.length ?? 0) * (projects?.length ?? 1) <= mostMerged;
+  const types = isFew ? query.types : undefined;
+  return types === undefined && projects === undefined ? undefined : { types, projects };
+}
+
+function mergeStatement(query: BoundedQuery, { types, projects }: Keys): Sql {
+  const { after, limit } = query;
   const conditions = [sql`sequence > ${after}`, ...query.conditions];
   const keys: Sql[] = [];
   if (types !== undefined) {
     keys.push(sql`unnest(${types}::text[]) AS wanted_type`);
     conditions.push(sql`type = wanted_type`);
-  }
+  } else if (query.types !== undefined) conditions.push(sql`type = ANY(${query.types}::text[])`);
   if (projects !== undefined) {
     keys.push(sql`unnest(${projects}::text[]) AS wanted_project`);
     conditions.push(sql`project_id = wanted_project`);
-  }
+  } else if (wantedProjects(query) !== undefined)
+    conditions.push(sql`project_id = ANY(${wantedProjects(query)}::text[])`);
   return sql`WITH found AS (
       SELECT one.sequence FROM ${join(keys, ' CROSS JOIN ')} CROSS JOIN LATERAL (
         SELECT sequence FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${limit}

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { Actor } from '../domain/actor.ts';
 import { findLiveActors, hasSameRights } from '../domain/principals/live-actors.ts';
@@ -124,6 +124,19 @@ export class Connections implements AsyncDisposable {
       this.#log.warn({ error: messageOf(error) }, 'open connections cannot be looked at now');
     }
   }
+}
+
+/**
+ * A refused upgrade's socket is no longer read as HTTP, so it would stay open for as long as its client likes:
+ * it is closed with the answer.
+ */
+export function closeRefusedUpgrades(server: FastifyInstance): void {
+  server.addHook('onSend', async (request, reply, payload) => {
+    if (request.headers.upgrade === undefined) return payload;
+    void reply.header('connection', 'close');
+    reply.raw.once('finish', () => request.raw.socket.end());
+    return payload;
+  });
 }
 
 function end(connection: Connection, reason: string): void {

@@ -299,17 +299,24 @@ test.for([
   },
 );
 
+/** The one that was cut before may just be coming back. */
+async function cutListeners(): Promise<void> {
+  for (let cut = 0; cut === 0; ) {
+    const rows = await database.many(
+      sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`,
+    );
+    cut = rows.length;
+  }
+}
+
 test('an event is a second late at the most where the connection that listens was cut', async () => {
   const before = await readHead(database);
   const stop = new AbortController();
   const messages = readSocket(`${server.url}/events/stream?after=${before}`, stop.signal);
   await messages.next();
   for (let round = 0; round < 3; round++) {
-    const cut = await database.many(
-      sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`,
-    );
-    expect(cut.length).toBeGreaterThan(0);
+    await cutListeners();
     const began = performance.now();
     await database.transaction('test.append', (transaction) => appendEvents(transaction, [ofTask('one')]));
     expect((await messages.next()).value).toMatchObject({ event: { sequence: before + 1 + round } });

@@ -17,11 +17,7 @@ const policy = [
 ].join('; ');
 
 /** Serves the dashboard: its built files, and the page itself for every address that is a view of it. */
-export function servePage(
-  server: FastifyInstance,
-  folder: string,
-  served: readonly ServedRoute[],
-): void {
+export function servePage(server: FastifyInstance, folder: string, served: readonly ServedRoute[]): void {
   server.addHook('onSend', async (_request, reply) => {
     void reply.headers({
       'content-security-policy': policy,

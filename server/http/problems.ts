@@ -35,7 +35,10 @@ function describe(error: FastifyError | Error, request: FastifyRequest): Problem
   const status = 'statusCode' in error ? error.statusCode : undefined;
   if (status === 413) return makeProblem('too_large', 'The body is too large for this address.');
   if (status === 415) {
-    return makeProblem('unsupported_media_type', 'Send the body as JSON, with content-type application/json.');
+    return makeProblem(
+      'unsupported_media_type',
+      'Send the body as JSON, with content-type application/json.',
+    );
   }
   if (status !== undefined && status >= 400 && status < 500)
     return makeProblem('invalid_request', error.message);

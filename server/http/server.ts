@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { authorise, requireAccess } from './access.ts';
 import { authenticate } from './authentication.ts';
+import { closeRefusedUpgrades } from './connections.ts';
 import { tagAnswers } from './etag.ts';
 import { guardChanges } from './idempotency.ts';
 import { collectRoutes } from './openapi/routes.ts';
@@ -53,6 +54,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler(answerProblem(parts.log));
   const served = collectRoutes(server);
+  closeRefusedUpgrades(server);
   servePage(server, parts.pageFolder, served);
   server.addHook('onRequest', async (request) => parts.edge.admit(request));
   tagAnswers(server);

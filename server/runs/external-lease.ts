@@ -30,7 +30,7 @@ export async function expireExternalLease(
           SELECT id FROM tasks WHERE id = ${run.taskId} FOR UPDATE
         ), expired AS (
           UPDATE runs SET status = 'failed', outcome = 'lease expired: ' || ${cause}::text, worker_id = NULL,
-            lease_token = lease_token + 1, ended_at = now()
+            lease_token = lease_token + 1, ended_at = now(), version = version + 1
           FROM due WHERE runs.id = ${run.id} AND runs.task_id = due.id AND runs.lease_token = ${run.token}
             AND runs.heartbeat = ${run.heartbeat} AND runs.worker_id IS NOT NULL
           RETURNING runs.id, runs.task_id

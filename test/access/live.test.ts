@@ -135,6 +135,22 @@ test('so many connections and no more, for one principal and in all; those who l
   expect(again.received()).toContain('hello');
 });
 
+test('who asks too fast is told how long to wait, and nobody else is', async () => {
+  await using strict = await House.open({
+    roles: ['api'],
+    http: { requestsPerSecond: 1, connections: 10, connectionsPerPrincipal: 10 },
+  });
+  const other = await keyOf(strict, 'viewer');
+  const answers = await Promise.all(Array.from({ length: 30 }, () => strict.fetch('/keys')));
+  const refused = answers.find(({ status }) => status === 429);
+  expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  expect(await refused?.json()).toMatchObject({
+    code: 'rate_limited',
+    detail: expect.stringContaining('Try again in'),
+  });
+  expect((await fetchAs(strict, other.key, '/api/v1/keys')).status).toBe(200);
+});
+
 /** The server hears of a closed socket a moment later than we. */
 async function retry<T>(act: () => Promise<T>): Promise<T> {
   for (const deadline = performance.now() + 5_000; ; ) {

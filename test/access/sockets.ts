@@ -22,6 +22,7 @@ export interface OpenSocket extends Disposable {
 export function upgrade(url: string, headers: Record<string, string> = {}): Promise<Upgrade> {
   return new Promise((resolve, reject) => {
     const call: ClientRequest = request(url, {
+      agent: false,
       headers: {
         connection: 'Upgrade',
         upgrade: 'websocket',

@@ -1,12 +1,12 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoginLink, SessionView } from '../../contract/sessions.ts';
-import type { Problem } from '../../contract/system.ts';
 import { readConfig } from '../../server/config.ts';
 import { sql } from '../../server/database/sql.ts';
 import { fetchAs, keyOf } from '../access/people.ts';
 import { upgrade } from '../access/sockets.ts';
-import { House } from '../e2e/house.ts';
+import { House, honest } from '../e2e/house.ts';
 import { within } from '../start-app.ts';
 
 const streamPath = '/api/v1/events/stream';
@@ -102,7 +102,7 @@ describe('a page of any other origin', () => {
       const { status } = await send('POST', '/api/v1/halt', headers, '{}');
       expect(status).toBe(403);
     }
-    const own = { ...json, cookie, 'x-mission-csrf': csrf, origin: house.url };
+    const own = { cookie, 'x-mission-csrf': csrf, origin: house.url };
     expect((await send('DELETE', '/api/v1/halt', own)).status).toBe(200);
   });
 
@@ -118,16 +118,14 @@ describe('a page of any other origin', () => {
 });
 
 describe('a name that was made to point here', () => {
-  test.each(['evil.example', '127.0.0.1.evil.example:4700', 'localhost.evil.example', '0.0.0.0:4700', ''])(
+  test.each(['evil.example', '127.0.0.1.evil.example:4700', 'localhost.evil.example', '0.0.0.0:4700'])(
     'such as "%s" reaches neither HTTP nor WebSocket',
     async (host) => {
-      expect((await send('GET', '/api/v1/status', { ...bearer(house.key), host })).status).toBe(
-        host === '' ? 400 : 403,
-      );
-      if (host !== '')
-        expect(await upgrade(`${house.url}${streamPath}`, { ...bearer(house.key), host })).toMatchObject({
-          status: 403,
-        });
+      expect((await send('GET', '/api/v1/status', { ...bearer(house.key), host })).status).toBe(403);
+
+      expect(await upgrade(`${house.url}${streamPath}`, { ...bearer(house.key), host })).toMatchObject({
+        status: 403,
+      });
     },
   );
 
@@ -175,7 +173,7 @@ describe('behind a proxy', () => {
       });
     const tries = async (place: House) => {
       const statuses: number[] = [];
-      for (let index = 0; index < 14; index++)
+      for (let index = 0; index < 30; index++)
         statuses.push((await attempt(place, `203.0.113.${index}`)).status);
       return new Set(statuses);
     };
@@ -284,37 +282,46 @@ describe('a WebSocket', () => {
   });
 
   test('five thousand upgrades without a key open nothing, and whoever has one does not notice', async () => {
-    const url = `${house.url}${streamPath}`;
-    const opened = await upgrade(url, bearer(house.key));
+    const { port } = new URL(house.url);
+    const opened = await upgrade(`${house.url}${streamPath}`, bearer(house.key));
     using kept = opened.socket ?? raise(`refused with ${opened.status}`);
     await kept.awaitText('hello');
     const statuses = new Map<number, number>();
     let slowest = 0;
     for (let done = 0; done < 5_000; done += 100) {
-      const flood = Array.from({ length: 100 }, () => upgrade(url));
+      const flood = Array.from({ length: 100 }, () => knock(Number(port)));
       const began = performance.now();
       const own = await fetchAs(house, house.key, '/api/v1/keys');
       slowest = Math.max(slowest, performance.now() - began);
       expect(own.status).toBe(200);
-      for (const { status } of await Promise.all(flood))
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      for (const status of await Promise.all(flood)) statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
     expect([...statuses.keys()].sort()).toEqual([401, 429]);
     expect(statuses.get(401)).toBeLessThan(3_000);
     expect(slowest).toBeLessThan(5_000);
-    const { title } = await house
-      .ask<{ title: string }>('POST', '/tasks', {
-        instructions: 'Mend.',
-        title: 'after the flood',
-        repository: house.repository({ a: 'b' }),
-        model: house.record([]),
-      })
-      .then((made: unknown) => (made as { task: { title: string } }).task);
-    await within(10_000, kept.awaitText(title), () => 'the open stream is dead');
+    const { task: made } = await house.start(honest);
+    await within(10_000, kept.awaitText(made.id), () => 'the open stream is dead');
     const fresh = await keyOf(house, 'viewer');
     expect((await fetchAs(house, fresh.key, '/api/v1/status')).status).toBe(200);
   });
 });
+
+/** An upgrade without a key, as cheaply as one can ask for it. @returns the status, once the server has closed */
+function knock(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(
+        `GET ${streamPath} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+      );
+    });
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(Number(text.split(' ')[1])));
+  });
+}
 
 function raise(message: string): never {
   throw new Error(message);

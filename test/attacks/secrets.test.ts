@@ -73,7 +73,7 @@ test('30: without a list there is no network and no name service; with one, its 
   ]);
 });
 
-test('33, 35: a credential is added at the edge and is nowhere else; rotated and revoked, it is so at the next call', async () => {
+test('33: a credential is added at the edge and is nowhere else; rotated and revoked, it is so at the next call', async () => {
   const [first, second] = ['first-Secret-71qZ-x8', 'second-Secret-55kW-y9'];
   await allow([{ ...ours(), methods: ['GET'] }]);
   const credential = { name: 'numbers', host: 'localhost', port: world.securePort, value: first };

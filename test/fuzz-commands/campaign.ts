@@ -10,14 +10,18 @@ const given = (name: string, otherwise: number) =>
   argv.includes(name) ? Number(argv[argv.indexOf(name) + 1]) : otherwise;
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
+let told = 0;
 await using recorder = await openRecorder();
 const outcome = await compare(recorder, {
   lines: given('--lines', 100_000),
   seed: given('--seed', 1_000_000),
-  tell: ({ lines, missed }) => lines % 5_000 === 0 && print(`${lines} lines, ${missed.length} missed`),
+  tell: ({ lines, missed }) => {
+    for (const { line, programs } of missed.slice(told))
+      print(`MISSED ${programs.join(' ')} in ${JSON.stringify(line)}`);
+    told = missed.length;
+    if (lines % 5_000 === 0) print(`${lines} lines, ${missed.length} missed`);
+  },
 });
-for (const { line, programs } of outcome.missed)
-  print(`MISSED ${programs.join(' ')} in ${JSON.stringify(line)}`);
 print(
   `${outcome.lines} lines started ${outcome.started} programs; ${outcome.doubtful} are asked about as unknown`,
 );

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { blocks, documents, substitutions } from './compound-lines.ts';
-import { form, type Line, leaf, quote, spelt } from './line-parts.ts';
+import { form, type Line, quote, spelt } from './line-parts.ts';
 import { runningFlags, unknowable } from './unusual-lines.ts';
 
 /** Programs that say so and then do what the real ones do: start others. */
@@ -43,80 +43,82 @@ const plainArgument = fc.constantFrom(
   '$[1+1]',
 );
 
+const wrappers = fc.constantFrom(
+  'env',
+  'env A=1',
+  'env -i',
+  'env -u A',
+  'env -',
+  'timeout 5',
+  'timeout -s KILL 5',
+  'timeout -k 1 5',
+  'nice',
+  'nice -n 3',
+  'nice -5',
+  'nohup',
+  'setsid',
+  'setsid -w',
+  'stdbuf -oL',
+  'stdbuf -o L',
+  'command',
+  'command -p',
+  'exec',
+  'exec -a z',
+  'time',
+  'time -p',
+  '!',
+  'builtin command',
+  'xargs',
+  'xargs -n 1',
+  'xargs -I{}',
+  '\\command',
+  "'env'",
+  'A=1',
+  'A=$(p2)',
+  'env -- ',
+  'xargs -r -0',
+  '2>/dev/null',
+  '>o',
+  'coproc',
+  'env A=1 B=2 timeout 4',
+);
+
+const shellStarts = fc.constantFrom(
+  'sh -c',
+  'bash -c',
+  'dash -c',
+  'bash -ec',
+  'sh -e -c',
+  'bash -c -e',
+  'eval',
+  'bash -O extglob -c',
+  'env sh -c',
+  'timeout 3 bash -c',
+  'bash --norc -c',
+  'bash +e -c',
+  'exec bash -c',
+  'eval --',
+  'bash -c --',
+);
+
+const positionalLines = fc.constantFrom('sh -c', 'bash -c', 'dash -c');
+
 const { line: commandLine } = fc.letrec<{ line: string; command: string; argument: string }>((tie) => {
   const line = tie('line');
   const command = tie('command');
   const argument = tie('argument');
   const words = fc.array(argument, { maxLength: 2 }).map((all) => all.map((word) => ` ${word}`).join(''));
   const simple = form((name, rest) => `${name}${rest}`, spelt, words);
-  const wrapped = form(
-    (wrapper, inner) => `${wrapper} ${inner}`,
-    fc.constantFrom(
-      'env',
-      'env A=1',
-      'env -i',
-      'env -u A',
-      'env -',
-      'timeout 5',
-      'timeout -s KILL 5',
-      'timeout -k 1 5',
-      'nice',
-      'nice -n 3',
-      'nice -5',
-      'nohup',
-      'setsid',
-      'setsid -w',
-      'stdbuf -oL',
-      'stdbuf -o L',
-      'command',
-      'command -p',
-      'exec',
-      'exec -a z',
-      'time',
-      'time -p',
-      '!',
-      'builtin command',
-      'xargs',
-      'xargs -n 1',
-      'xargs -I{}',
-      '\\command',
-      "'env'",
-      'A=1',
-      'A=$(p2)',
-      'env -- ',
-      'xargs -r -0',
-      '2>/dev/null',
-      '>o',
-      'coproc',
-      'env A=1 B=2 timeout 4',
-    ),
-    simple,
-  );
+  const wrapped = form((wrapper, inner) => `${wrapper} ${inner}`, wrappers, simple);
   const shells = form(
     (shell, inner, rest) => `${shell} ${quote(inner)}${rest}`,
-    fc.constantFrom(
-      'sh -c',
-      'bash -c',
-      'dash -c',
-      'bash -ec',
-      'sh -e -c',
-      'bash -c -e',
-      'eval',
-      'bash -O extglob -c',
-      'env sh -c',
-      'timeout 3 bash -c',
-      'bash --norc -c',
-      'bash +e -c',
-      'exec bash -c',
-      'eval --',
-      'bash -c --',
-    ),
+    shellStarts,
     line,
     fc.constantFrom('', '', ' a b', ' p3 x'),
   );
   const positional = form(
     (shell, inner, name, rest) => `${shell} ${quote(inner)} ${name}${rest}`,
-    fc.constantFrom('sh -c', 'bash -c', 'dash -c'),
+    positionalLines,
     fc.constantFrom(
       '$0 "$@"',
       '"$0"',

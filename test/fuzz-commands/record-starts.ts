@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSandboxFixture } from '../../server/computers/sandbox-fixture.ts';
 import { starters } from './command-lines.ts';
@@ -8,23 +8,22 @@ import { leaves } from './line-parts.ts';
 const saySo = `n=\${0%/*}; printf "%s\\n" "\${0##*/}" >>/tmp/log/"\${n##*/}"`;
 
 /** Runs each line of a batch by bash, in a folder and with a log of its own, a few at a time. */
-const runner = String.raw`
-cd /tmp && mkdir s w log
-run() {
-  ln -s /stubs "s/$1" && mkdir "w/$1" && : > "log/$1" && cd "w/$1" && : > in || return
-  IFS= read -rd '' line < "/workspace/lines/$1"
-  unset BASH_ENV ENV
-  PATH=/tmp/s/$1 HOME=/tmp/w/$1 x= GIT_CONFIG_NOSYSTEM=1 /usr/bin/timeout -k 1 3 /bin/bash -c "$line" </dev/null >/dev/null 2>&1
-}
+const runner = `
+mkdir /tmp/log
+unset BASH_ENV ENV
 n=0
 while [ -e "/workspace/lines/$n" ]; do
-  ( run "$n" ) &
+  (
+    cd "/workspace/folders/$n"
+    IFS= read -rd '' line < "/workspace/lines/$n"
+    export PATH=/workspace/names/$n HOME=$PWD GIT_CONFIG_NOSYSTEM=1
+    exec /usr/bin/timeout -k 1 2 /bin/bash -c "$line" </dev/null >/dev/null 2>&1
+  ) &
   n=$((n + 1))
-  if [ $((n % 4)) -eq 0 ]; then wait; fi
+  if [ "$n" -ge 6 ]; then wait -n; fi
 done
 wait
-i=0
-while [ "$i" -lt "$n" ]; do printf '%s\n' "line $i"; sort -u "log/$i" 2>/dev/null; i=$((i + 1)); done > /workspace/started
+cd /tmp/log && grep -H . -- * > /workspace/started || :
 `;
 
 export interface Recorder extends AsyncDisposable {
@@ -46,19 +45,26 @@ export async function openRecorder(): Promise<Recorder> {
   }
   return {
     async record(lines) {
-      const folder = join(fixture.workspace, 'lines');
-      await rm(folder, { recursive: true, force: true });
-      await mkdir(folder);
-      for (const [index, line] of lines.entries()) await writeFile(join(folder, String(index)), `${line}\0`);
+      const place = (name: string) => join(fixture.workspace, name);
+      for (const name of ['lines', 'folders', 'names']) {
+        await rm(place(name), { recursive: true, force: true });
+        await mkdir(place(name));
+      }
+      for (const [index, line] of lines.entries()) {
+        await writeFile(join(place('lines'), String(index)), `${line}\0`);
+        await mkdir(join(place('folders'), String(index)));
+        await writeFile(join(place('folders'), String(index), 'in'), '');
+        await symlink('/stubs', join(place('names'), String(index)));
+      }
       const { exitCode, text } = await fixture.shell(runner, {
         mounts: [
           { source: fixture.workspace, target: '/workspace', mode: 'write' },
           { source: stubs, target: '/stubs', mode: 'read' },
         ],
-        limits: { timeoutMs: 300_000, processes: 400 },
+        limits: { timeoutMs: 300_000, processes: 500 },
       });
       if (exitCode !== 0) throw new Error(`the batch did not end well (${exitCode}): ${text}`);
-      return readLogs(await readFile(join(fixture.workspace, 'started'), 'utf8'), lines.length);
+      return readLogs(await readFile(place('started'), 'utf8'), lines.length);
     },
     [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
   };
@@ -69,13 +75,9 @@ async function writeProgram(path: string, text: string): Promise<void> {
   await chmod(path, 0o755);
 }
 
+/** Each line is `LINE:PROGRAM`. */
 function readLogs(text: string, count: number): Set<string>[] {
   const started = Array.from({ length: count }, () => new Set<string>());
-  let at = 0;
-  for (const word of text.split('\n')) {
-    const line = /^line (\d+)$/.exec(word)?.[1];
-    if (line !== undefined) at = Number(line);
-    else if (word !== '') started[at]?.add(word);
-  }
+  for (const [, line, program = ''] of text.matchAll(/^(\d+):(.*)$/gm)) started[Number(line)]?.add(program);
   return started;
 }

@@ -13,6 +13,7 @@ const block = z.object({
   content: z.unknown().optional(),
 });
 const requestBody = z.object({
+  tools: z.array(z.object({ name: z.string() })).default([]),
   messages: z.array(z.object({ role: z.string(), content: z.union([z.string(), z.array(block)]) })),
 });
 
@@ -45,7 +46,8 @@ const atEnd: readonly Call[] = [
 export function openObedientModel(scripts: ReadonlyMap<string, readonly Call[]>): Responder {
   let answers = 0;
   return (body) => {
-    const { messages } = requestBody.parse(body);
+    const { messages, tools } = requestBody.parse(body);
+    const canAct = tools.some(({ name }) => name === 'write_file');
     const heard: string[] = [];
     const done: string[] = [];
     for (const { role, content } of messages) {
@@ -55,7 +57,7 @@ export function openObedientModel(scripts: ReadonlyMap<string, readonly Call[]>)
         else if ('input' in one && one.type === 'tool_use') done.push(JSON.stringify([one.name, one.input]));
       }
     }
-    const [next = 'nothing', wanted = {}] = nextCall(heard.join('\n'), done, scripts) ?? [];
+    const [next = 'nothing', wanted = {}] = nextCall(heard.join('\n'), { done, canAct }, scripts) ?? [];
     answers += 1;
     return writeAnswer({
       id: `msg_${answers}`,
@@ -70,14 +72,17 @@ export function openObedientModel(scripts: ReadonlyMap<string, readonly Call[]>)
 
 function nextCall(
   heard: string,
-  done: readonly string[],
+  { done, canAct }: { done: readonly string[]; canAct: boolean },
   scripts: ReadonlyMap<string, readonly Call[]>,
 ): Call | undefined {
-  const given = [...heard.matchAll(orders)].map(([, name = '', input = '{}']): Call => [name, JSON.parse(input)]);
+  const given = [...heard.matchAll(orders)].map(
+    ([, name = '', input = '{}']): Call => [name, JSON.parse(input)],
+  );
   const keys = new Set(given.map((call) => JSON.stringify(call)));
   const obeyed = done.filter((call) => keys.has(call)).length;
   const unheeded = given.find((call) => !done.includes(JSON.stringify(call)));
-  if (unheeded !== undefined) return unheeded;
+  // What it is ordered to in a phase that only reads it does as soon as it can.
+  if (unheeded !== undefined && canAct) return unheeded;
   const script = scripts.get(title.exec(heard)?.[1] ?? '') ?? [];
   const at = done.length - obeyed;
   return at < script.length ? script[at] : atEnd[(at - script.length) % 4 === 0 ? 0 : 1];

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { sql } from '../../server/database/sql.ts';
-import { putEgress } from '../../server/domain/egress/lists.ts';
 import { fullActor } from '../../server/domain/actor.ts';
+import { putEgress } from '../../server/domain/egress/lists.ts';
 import { startAnthropicServer } from '../anthropic-server.ts';
 import { House } from '../e2e/house.ts';
 import { wireKey } from '../wire-server.ts';
@@ -79,7 +79,11 @@ export async function openWorld(capacity: number): Promise<World> {
   ];
   const scripts = new Map<string, readonly Call[]>();
   const provider = stack.use(await startAnthropicServer(openObedientModel(scripts)));
-  await house.ask('PUT', '/providers/mine', { kind: 'anthropic', baseUrl: provider.baseURL, apiKey: wireKey });
+  await house.ask('PUT', '/providers/mine', {
+    kind: 'anthropic',
+    baseUrl: provider.baseURL,
+    apiKey: wireKey,
+  });
   await house.ask('PUT', '/models/mine%2Fobedient/price', { input: 1, output: 2 });
   await putEgress(
     house.database,
@@ -104,7 +108,16 @@ export async function openWorld(capacity: number): Promise<World> {
   const outside = join(house.folder, 'outside');
   mkdirSync(outside);
   writeFileSync(join(outside, 'kept.txt'), 'kept\n');
-  return { house, evil, paste, docs, outside, scripts, look: () => look(house, outside), ...disposal(stack.move()) };
+  return {
+    house,
+    evil,
+    paste,
+    docs,
+    outside,
+    scripts,
+    look: () => look(house, outside),
+    ...disposal(stack.move()),
+  };
 }
 
 function disposal(stack: AsyncDisposableStack): AsyncDisposable {

@@ -22,15 +22,23 @@ export function writeRequest(
     case 'ntfy':
       return { ...writeNtfy(target.url, message), headers };
     case 'slack':
-      return { url: target.url, headers, body: JSON.stringify({ text: slackText(message) }) };
+      return { url: target.url, headers, body: JSON.stringify({ text: slackText(message), ...noUnfurling }) };
     case 'discord': {
       const content = [`**${message.title}**`, message.text, message.link ?? ''].filter(Boolean).join('\n');
-      // Nobody is pinged by what an agent wrote.
-      const body = { content: content.slice(0, 2_000), allowed_mentions: { parse: [] } };
+      // Nobody is pinged by what an agent wrote, and no address in it is fetched for a preview.
+      const body = {
+        content: content.slice(0, 2_000),
+        allowed_mentions: { parse: [] },
+        flags: suppressEmbeds,
+      };
       return { url: target.url, headers, body: JSON.stringify(body) };
     }
   }
 }
+
+/** Slack would fetch the addresses that an agent wrote, and whoever is behind one would read what is in it. */
+const noUnfurling = { unfurl_links: false, unfurl_media: false };
+const suppressEmbeds = 1 << 2;
 
 /** CloudEvents in structured mode; signed as Standard Webhooks where there is a secret. */
 function writeWebhook(

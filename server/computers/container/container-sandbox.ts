@@ -23,7 +23,7 @@ import {
   type Sandbox,
 } from '../sandbox.ts';
 import { type ContainerView, gateLabel, tokenLabel } from './container-options.ts';
-import { callEngine, openEngine, unlessGone } from './engine.ts';
+import { callEngine, openEngine, removeContainer } from './engine.ts';
 import { prepareView } from './prepare-view.ts';
 import { type ContainerReport, type ContainerSettings, examineEngine, findingOf } from './probe-engine.ts';
 import { runContainer } from './run-container.ts';
@@ -43,7 +43,7 @@ const homeLabel = 'mission-control.home';
 const ownerLabel = 'mission-control.owner';
 
 /**
- * Commands in containers of Docker or Podman on this machine: a new container for each, so that limits, mounts
+ * Commands in containers of Docker on this machine: a new container for each, so that limits, mounts
  * and the end of every process are the command's own, and nothing is left for the next. The engine must be on this
  * machine, because folders of this machine are mounted.
  *
@@ -198,9 +198,4 @@ async function removeOrphans(engine: Docker, home: string, log: Logger): Promise
   });
   if (orphans.length > 0) log.info({ containers: orphans.length }, 'removing what a dead server left');
   await Promise.all(orphans.map(({ Id }) => removeContainer(engine, Id)));
-}
-
-async function removeContainer(engine: Docker, id: string): Promise<void> {
-  const removed = engine.getContainer(id).remove({ force: true, v: true });
-  await unlessGone(callEngine('removing a container', removed));
 }

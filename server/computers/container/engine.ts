@@ -1,10 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { AppError, messageOf } from '../../errors.ts';
 
 /** One answer of the engine; creating and starting take long on a machine with much to do. */
 const answerLimitMs = 60_000;
 
-/** @param socketPath of the engine's API: Docker's, or Podman's */
+/** @param socketPath of the engine's API */
 export function openEngine(socketPath: string): Docker {
   return new Docker({ socketPath });
 }
@@ -50,4 +51,26 @@ export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
     if (status === 404 || status === 409) return undefined;
     throw error;
   }
+}
+
+/**
+ * Ends and removes a container; when this settles nothing in it runs any more.
+ * @throws AppError `sandbox_unavailable` where it is still there after its time
+ */
+export async function removeContainer(engine: Docker, id: string): Promise<void> {
+  const container = engine.getContainer(id);
+  const deadline = performance.now() + answerLimitMs;
+  do {
+    try {
+      await callEngine('removing a container', container.remove({ force: true, v: true }));
+      return;
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404) return;
+      // Somebody else removes it already.
+      if (status !== 409) throw error;
+    }
+    await delay(50);
+  } while (performance.now() < deadline);
+  throw new AppError('sandbox_unavailable', `the container ${id} cannot be removed: restart the engine`);
 }

@@ -31,7 +31,7 @@ export async function prepareView(
     labels: Record<string, string>;
   },
 ): Promise<{ view: ContainerView; close(): void }> {
-  const { image, user, labels } = options;
+  const { image, labels, user } = options;
   const files = [...writeNode(join(folder, 'node')), ...writeAccounts(folder, user)];
   const alive = join(folder, 'alive');
   const descriptor = await openPipe(alive);

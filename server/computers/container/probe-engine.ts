@@ -23,15 +23,9 @@ export interface ContainerReport {
   mend: string | undefined;
 }
 
-/** Docker's and Podman's, of the machine and of the user. */
+/** Docker's, of the machine and of the user. */
 function usualSockets(): string[] {
-  const own = `/run/user/${userInfo().uid}`;
-  return [
-    '/var/run/docker.sock',
-    `${own}/docker.sock`,
-    '/run/podman/podman.sock',
-    `${own}/podman/podman.sock`,
-  ];
+  return ['/var/run/docker.sock', `/run/user/${userInfo().uid}/docker.sock`];
 }
 
 export async function examineEngine(settings: ContainerSettings): Promise<ContainerReport> {
@@ -52,7 +46,13 @@ export async function examineEngine(settings: ContainerSettings): Promise<Contai
   const engine = openEngine(socketPath);
   try {
     const info: unknown = await callEngine('asking what it is', engine.info());
+    const { Components = [] } = await callEngine('asking what it is', engine.version());
     Object.assign(report, readInfo(info));
+    if (Components.some(({ Name }) => Name === 'Podman Engine')) {
+      // Folders that cover a part of a mount, read-only parts of /proc and the end for want of memory differ.
+      const problem = `${socketPath} is Podman's, which does not keep all that the sandbox promises`;
+      return { ...report, problem, mend: 'apt-get install -y docker.io && systemctl start docker' };
+    }
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const forbidden = /EACCES/.test(error.message);
@@ -90,8 +90,7 @@ function readInfo(info: unknown): Pick<ContainerReport, 'engine' | 'rootless' | 
       ? ['commands are root inside, without capabilities, because the server is root']
       : []),
   ];
-  const name = facts.get('OperatingSystem') === undefined ? 'engine' : 'container engine';
-  return { engine: `${name} ${String(facts.get('ServerVersion') ?? '')}`.trim(), rootless, weaknesses };
+  return { engine: `container engine ${String(facts.get('ServerVersion') ?? '')}`.trim(), rootless, weaknesses };
 }
 
 export function findingOf(report: ContainerReport, image: string | null): Finding {

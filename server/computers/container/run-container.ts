@@ -16,7 +16,7 @@ import {
   type NetworkSession,
 } from '../sandbox.ts';
 import { buildContainerOptions, type ContainerView, notStarted } from './container-options.ts';
-import { callEngine, statusOf, unlessGone } from './engine.ts';
+import { callEngine, removeContainer, statusOf, unlessGone } from './engine.ts';
 import { makeMountPlaces } from './mount-places.ts';
 import { splitStreams } from './split-streams.ts';
 
@@ -56,9 +56,9 @@ export async function runContainer(
     const streams = splitStreams(attached);
     capture.attach(streams.stdout, streams.stderr);
     const drained = Promise.all([streams.stdout, streams.stderr].map((stream) => finished(stream)));
-    const end = await follow(container, { command, limits: run.limits }, signal);
+    const end = await follow(container, { ...run, command }, signal);
     run.crashPoints?.reach('spawn:after');
-    await Promise.all([drained, streams.ended]);
+    await callEngine('reading a container’s output', Promise.all([drained, streams.ended]));
     const output = await capture.finish();
     signal.throwIfAborted();
     if (end.exitCode === notStarted && /^sh: .*\bcd: /.test(output.stderr.toString('utf8', 0, 100))) {
@@ -111,7 +111,7 @@ async function attach(container: Docker.Container, gate: Gate | undefined): Prom
 /** Starts it and waits until nothing in it runs any more. */
 async function follow(
   container: Docker.Container,
-  { command, limits }: { command: Command; limits: Limits },
+  { command, engine, limits }: { command: Command; engine: Docker; limits: Limits },
   signal: AbortSignal,
 ): Promise<Omit<CommandResult, 'stdout' | 'stderr' | 'stdoutTruncated' | 'stderrTruncated' | 'outputBytes'>> {
   const began = performance.now();
@@ -121,9 +121,9 @@ async function follow(
     if (command.gate && statusOf(error) === 404) throw new GateClosed(command.gate.folder);
     throw asUnavailable(error);
   }
-  const ending: Promise<unknown>[] = [];
+  const stuck = Promise.withResolvers<never>();
   const stop = () => {
-    ending.push(Promise.allSettled([unlessGone(callEngine('ending a container', container.kill()))]));
+    endContainer(engine, container).catch((error: unknown) => stuck.reject(asUnavailable(error)));
   };
   let timedOut = false;
   const timer = setTimeout(() => {
@@ -133,8 +133,7 @@ async function follow(
   signal.addEventListener('abort', stop, { once: true });
   try {
     if (signal.aborted) stop();
-    const status = await awaitExit(container);
-    await Promise.all(ending);
+    const status = await Promise.race([awaitExit(container), stuck.promise]);
     const durationMs = performance.now() - began;
     const seen = await unlessGone(callEngine('looking at a container', container.inspect()));
     const outOfMemory = seen?.State.OOMKilled ?? false;
@@ -142,6 +141,16 @@ async function follow(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);
+  }
+}
+
+/** @throws where nothing ends it */
+async function endContainer(engine: Docker, container: Docker.Container): Promise<void> {
+  try {
+    await unlessGone(callEngine('ending a container', container.kill()));
+  } catch (error) {
+    if (statusOf(error) === undefined) throw error;
+    await removeContainer(engine, container.id);
   }
 }
 

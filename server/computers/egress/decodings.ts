@@ -1,25 +1,37 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 
-/** What a byte string would be in another encoding: each answer is looked at like the bytes themselves. */
-export function decodingsOf(bytes: Buffer): Buffer[] {
+/** The same bytes read otherwise. */
+export interface Readings {
+  /** In another encoding: may hold a further one. */
+  decoded: Buffer[];
+  /** Without what stands between: looked at, and no further. */
+  joined: Buffer[];
+}
+
+/** @param depth how many encodings have been undone already; the dearer readings are for the outermost */
+export function readingsOf(bytes: Buffer, depth: number): Readings {
   const text = bytes.toString('latin1');
-  const found: Buffer[] = [];
-  const add = (decoded: string | Buffer) => {
-    const buffer = typeof decoded === 'string' ? Buffer.from(decoded, 'latin1') : decoded;
-    if (buffer.length >= 8) found.push(buffer);
-  };
+  const small = bytes.length <= smallBytes && depth <= 1;
+  const decoded: Buffer[] = [];
+  const joined: Buffer[] = [];
   const plain = undoEscapes(text);
-  if (plain !== text) add(plain);
-  const joined = text.replace(/(?:\s|\\[rnt])+/g, '');
-  if (joined !== text) add(joined);
-  const small = bytes.length <= smallBytes;
+  if (plain !== text) decoded.push(Buffer.from(plain, 'latin1'));
+  // Lines and words may be cut anywhere.
+  const dense = text.replace(/(?:\s|\\[rnt])+/g, '');
+  if (dense !== text) joined.push(Buffer.from(dense, 'latin1'));
+  decoded.push(...runs(dense, small));
   if (small) {
-    const letters = text.replace(/[^A-Za-z0-9]/g, '');
-    if (letters !== text && letters !== joined) add(letters);
+    if (dense !== text) decoded.push(...runs(text, small));
+    const letters = dense.replace(/[^A-Za-z0-9]+/g, '');
+    if (letters !== dense) {
+      joined.push(Buffer.from(letters, 'latin1'));
+      decoded.push(...runs(letters, small));
+    }
+    if (depth === 0 && text.length >= 16) decoded.push(Buffer.from([...dense].reverse().join(''), 'latin1'));
   }
-  for (const decoded of runs(text, small)) add(decoded);
-  for (const decoded of inflate(bytes)) add(decoded);
-  return found;
+  decoded.push(...numbers(text), ...inflate(bytes));
+  const long = (layer: Buffer) => layer.length >= 8;
+  return { decoded: decoded.filter(long), joined: joined.filter(long) };
 }
 
 /** A body in an encoding that its header names; null where it is not known, cannot be undone or grows too large. */
@@ -46,7 +58,7 @@ export function decodeContent(encoding: string, bytes: Buffer): Buffer | null {
   }
 }
 
-/** Up to here the dearer readings are tried too: what is in names, headers and small bodies. */
+/** Up to here the dearer readings are tried too: of names, headers and small bodies. */
 const smallBytes = 16 * 1024;
 const mostInflated = 16 * 1024 ** 2;
 const mostStreams = 64;
@@ -65,48 +77,54 @@ function undoEscapes(text: string): string {
 
 const fromHex = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 16));
 
-/** Decodes every run that could be base64, hexadecimal, base32 or a list of numbers, at each alignment. */
+/** Decodes every run that could be base64, hexadecimal or base32, at each alignment. */
 function runs(text: string, small: boolean): Buffer[] {
-  const found: Buffer[] = [];
-  const parts = (pattern: RegExp) => text.match(pattern) ?? [];
-  const together = (pieces: Buffer[]) => {
-    if (pieces.length > 0) found.push(Buffer.concat(pieces.flatMap((piece) => [piece, gap])));
-  };
-  const sixty4 = parts(/[A-Za-z0-9+/_-]{12,}/g);
-  for (let offset = 0; offset < 4; offset++)
-    together(sixty4.map((run) => printable(Buffer.from(run.slice(offset), 'base64'))));
-  const hex = parts(/[0-9a-fA-F]{16,}/g);
-  for (let offset = 0; offset < 2; offset++)
-    together(
-      hex.map((run) =>
-        printable(Buffer.from(run.slice(offset, run.length - ((run.length - offset) % 2)), 'hex')),
-      ),
-    );
-  together(
-    parts(/(?:\d{2,3}[\s,;:]+){7,}\d{2,3}/g).map((run) =>
-      Buffer.from(run.split(/[\s,;:]+/).map((digits) => Number(digits) & 0xff)),
-    ),
-  );
-  if (small) {
-    const thirty2 = parts(/[A-Za-z2-7]{16,}/g);
-    for (let offset = 0; offset < 8; offset++)
-      together(thirty2.map((run) => printable(decodeBase32(run.slice(offset)))));
-    if (text.length >= 16) found.push(Buffer.from([...text].reverse().join(''), 'latin1'));
-  }
-  return found;
+  const sixty4 = text.match(/[A-Za-z0-9+/_-]{12,}/g) ?? [];
+  const hex = text.match(/[0-9a-fA-F]{16,}/g) ?? [];
+  // Of sixteen letters in base32 hardly ever all are letters.
+  const thirty2 = small ? (text.match(/[A-Za-z2-7]{16,}/g) ?? []).filter((run) => /[2-7]/.test(run)) : [];
+  return [
+    ...[0, 1, 2, 3].map((offset) => together(sixty4, (run) => Buffer.from(run.slice(offset), 'base64'))),
+    ...[0, 1].map((offset) => together(hex, (run) => Buffer.from(run.slice(offset), 'hex'))),
+    ...[0, 1, 2, 3, 4, 5, 6, 7].map((offset) => together(thirty2, (run) => decodeBase32(run.slice(offset)))),
+  ];
+}
+
+function together(parts: readonly string[], decode: (run: string) => Buffer): Buffer {
+  const pieces = parts.flatMap((run) => {
+    const piece = printable(decode(run));
+    return piece.length === 0 ? [] : [piece, gap];
+  });
+  return pieces.length === 0 ? gap : Buffer.concat(pieces);
 }
 
 const gap = Buffer.from([0]);
 
+/** Codes of characters in a list. */
+function numbers(text: string): Buffer[] {
+  const lists = text.match(/(?:\d{2,3}[\s,;:]+){7,}\d{2,3}/g) ?? [];
+  return lists.map((list) => Buffer.from(list.split(/[\s,;:]+/).map((digits) => Number(digits) & 0xff)));
+}
+
+/** A run of readable characters that chance hardly makes. */
+const readableRun = 12;
+
 /** Only what reads like text, or like something packed, is worth another look. */
 function printable(bytes: Buffer): Buffer {
-  if (isPacked(bytes, 0)) return bytes;
-  let readable = 0;
-  for (const byte of bytes) if (byte >= 0x20 && byte < 0x7f) readable += 1;
-  if (readable >= bytes.length * 0.9) return bytes;
-  const kept = bytes.toString('latin1').match(/[\x20-\x7e]{8,}/g) ?? [];
-  return Buffer.from(kept.join('\0'), 'latin1');
+  if (isPacked(bytes, 0) || bytes.includes(gzipBeginning)) return bytes;
+  const kept: Buffer[] = [];
+  let from = 0;
+  for (let at = 0; at <= bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte >= 0x20 && byte < 0x7f) continue;
+    if (at - from >= readableRun) kept.push(bytes.subarray(from, at), gap);
+    from = at + 1;
+  }
+  return kept.length === 0 ? nothing : Buffer.concat(kept);
 }
+
+const nothing = Buffer.alloc(0);
+const gzipBeginning = Buffer.from([0x1f, 0x8b, 8]);
 
 function decodeBase32(text: string): Buffer {
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';

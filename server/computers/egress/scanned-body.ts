@@ -51,7 +51,13 @@ export class ScannedBody extends Transform {
       );
       return;
     }
-    done(this.#pendingBytes < blockBytes ? null : this.#look());
+    if (this.#pendingBytes < blockBytes) {
+      done();
+      return;
+    }
+    const failure = this.#look();
+    // A large body must not keep the server from everything else.
+    setImmediate(() => done(failure));
   }
 
   override _flush(done: TransformCallback): void {
@@ -155,6 +161,10 @@ export class BlottedBody extends Transform {
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
     this.bytes += chunk.length;
+    if (this.#secrets.length === 0) {
+      done(null, chunk);
+      return;
+    }
     const bytes = Buffer.from(this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]));
     for (const secret of this.#secrets) {
       for (let at = bytes.indexOf(secret); at >= 0; at = bytes.indexOf(secret, at + secret.length))

@@ -47,16 +47,17 @@ export class SecretIndex {
   /** Tells of every piece that the bytes hold. */
   find(bytes: Uint8Array, tell: (variant: number, at: number) => void): void {
     if (this.#places.size === 0 || bytes.length < gram) return;
+    const filter = this.#filter;
+    const { length } = bytes;
     let hash = 0;
-    for (let index = 0; index < bytes.length; index++) {
-      hash = (Math.imul(hash, base) + lower(bytes[index] ?? 0)) | 0;
-      if (index >= gram) hash = (hash - Math.imul(outgoing, lower(bytes[index - gram] ?? 0))) | 0;
+    for (let index = 0; index < length; index++) {
+      hash = (Math.imul(hash, base) + (lowered[bytes[index] ?? 0] ?? 0)) | 0;
       if (index < gram - 1) continue;
+      if (index >= gram) hash = (hash - Math.imul(outgoing, lowered[bytes[index - gram] ?? 0] ?? 0)) | 0;
       const bit = hash >>> (32 - filterBits);
-      if (((this.#filter[bit >>> 3] ?? 0) & (1 << (bit & 7))) === 0) continue;
+      if (((filter[bit >>> 3] ?? 0) & (1 << (bit & 7))) === 0) continue;
       for (const place of this.#places.get(hash) ?? []) {
-        if (!this.#isThere(bytes, index - gram + 1, place)) continue;
-        tell(place.variant, place.at);
+        if (this.#isThere(bytes, index - gram + 1, place)) tell(place.variant, place.at);
       }
     }
   }
@@ -64,7 +65,7 @@ export class SecretIndex {
   #isThere(bytes: Uint8Array, from: number, { variant, at }: { variant: number; at: number }): boolean {
     const wanted = this.variants[variant]?.bytes;
     for (let index = 0; index < gram; index++) {
-      if (lower(bytes[from + index] ?? 0) !== wanted?.[at + index]) return false;
+      if (lowered[bytes[from + index] ?? 0] !== wanted?.[at + index]) return false;
     }
     return true;
   }
@@ -137,6 +138,4 @@ function hashOf(bytes: Uint8Array, from: number): number {
   return hash;
 }
 
-function lower(byte: number): number {
-  return byte >= 65 && byte <= 90 ? byte + 32 : byte;
-}
+const lowered = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 65 && byte <= 90 ? byte + 32 : byte));

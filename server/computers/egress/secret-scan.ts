@@ -1,4 +1,4 @@
-import { decodingsOf } from './decodings.ts';
+import { readingsOf } from './decodings.ts';
 import { Coverage, type SecretIndex } from './secret-index.ts';
 
 /** Tokens that are known by their shape alone, whoever they belong to. */
@@ -21,7 +21,7 @@ const deepest = 4;
 const mostWork = 48;
 const leastWork = 2 * 1024 ** 2;
 /** So that nothing hides in the seam between two blocks. */
-const seamBytes = 4 * 1024;
+const seamBytes = 1024;
 /** What is seen of a secret in one request, and in all requests of a run together. */
 export const shares = { request: 0.6, run: 0.9 };
 
@@ -80,7 +80,10 @@ export class SecretScan {
           return this.#leak;
         }
         this.#judge(layer);
-        if (depth < deepest) next.push(...decodingsOf(layer));
+        if (depth === deepest) continue;
+        const { decoded, joined } = readingsOf(layer, depth);
+        for (const flat of joined) this.#judge(flat);
+        next.push(...decoded);
       }
       level = next;
     }

@@ -9,6 +9,7 @@ import { newId } from '../../ids.ts';
 import { type Actor, requirePermission } from '../actor.ts';
 import { requireVersion } from '../idempotency/versions.ts';
 import { hashKey } from '../principals/principals.ts';
+import { requireNoMore, rightsOf } from '../principals/rights.ts';
 
 /** Runs that it works on: its leases say so, and nothing is counted apart from them. */
 const live = sql`CASE agents.runtime WHEN 'foreign' THEN (SELECT count(*) FROM runs WHERE runs.worker_id = agents.id)
@@ -58,10 +59,14 @@ export async function registerForeignAgent(
 ): Promise<{ agent: AgentView; key: string | null }> {
   if (!actor.permissions.includes('agents:manage')) {
     if (actor.name !== body.name) {
-      throw new AppError('forbidden', 'Only admins register agents; an agent may name itself, to say that it is there.');
+      throw new AppError(
+        'forbidden',
+        'Only admins register agents; an agent may name itself, to say that it is there.',
+      );
     }
     return { agent: await getAgent(database, actor.id), key: null };
   }
+  requireNoMore(actor, rightsOf('agent', actor.projects));
   const key = `mc_${randomBytes(32).toString('base64url')}`;
   try {
     const agent = await database.transaction('agents.register', (transaction) =>
@@ -70,9 +75,13 @@ export async function registerForeignAgent(
     return { agent, key };
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new AppError('conflict', `${body.name} is taken; choose another name, or PATCH /agents/${body.name}`, {
-      cause: error,
-    });
+    throw new AppError(
+      'conflict',
+      `${body.name} is taken; choose another name, or PATCH /agents/${body.name}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -150,7 +159,13 @@ export async function updateAgent(
           WHERE id = ${agent.id}`,
     );
     await appendEvents(transaction, [
-      { type: 'agent.updated', entityType: 'agent', entityId: agent.id, actor: actor.name, data: { changed } },
+      {
+        type: 'agent.updated',
+        entityType: 'agent',
+        entityId: agent.id,
+        actor: actor.name,
+        data: { changed },
+      },
     ]);
     return getAgent(transaction, agent.id);
   });

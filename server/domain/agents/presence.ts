@@ -30,7 +30,10 @@ export async function heartbeatAgent(
     throw new AppError('unprocessable', `${agent.name} is one of our own agents: its workers tell of it.`);
   await database.write(
     'agents.heartbeat',
-    sql`WITH ${signOfLife(agent.id, now(), sql`true`)} SELECT 1`,
+    sql`WITH holder AS (
+          SELECT online, last_seen_at FROM agents WHERE id = ${agent.id} FOR NO KEY UPDATE
+        ), ${signOfLife(agent.id, now())}
+        SELECT 1`,
   );
   return getAgent(database, agent.id);
 }

@@ -162,23 +162,19 @@ async function writeDown(
   const hash = createHash('sha256');
   let size = 0;
   await using handle = await open(path, 'wx', 0o600);
-  await pipeline(
-    content,
-    async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        size += chunk.length;
-        if (size > mostBytes) {
-          throw new AppError(
-            'too_large',
-            `The content is larger than ${mostBytes} bytes; MISSION_ARTIFACT_BYTES sets the limit.`,
-          );
-        }
-        hash.update(chunk);
-        yield chunk;
-      }
-    },
-    handle.createWriteStream({ autoClose: false }),
-  );
+  for await (const chunk of content) {
+    const bytes: Uint8Array = chunk;
+    size += bytes.length;
+    if (size > mostBytes) {
+      throw new AppError(
+        'too_large',
+        `The content is larger than ${mostBytes} bytes; MISSION_ARTIFACT_BYTES sets the limit.`,
+      );
+    }
+    hash.update(bytes);
+    for (let written = 0; written < bytes.length; )
+      written += (await handle.write(bytes, written)).bytesWritten;
+  }
   await handle.sync();
   return { hash: hash.digest('hex'), size };
 }

@@ -97,9 +97,7 @@ async function findOwner(
     throw new AppError('unprocessable', `there is no ${run === undefined ? `task ${task}` : `run ${run}`}`);
   if (isAgent && found.runId === null)
     throw new AppError('forbidden', 'an agent sends artifacts for what it holds: claim the task first');
-  return run === undefined
-    ? { runId: isAgent ? found.runId : null, taskId: found.taskId }
-    : { runId: found.runId, taskId: null };
+  return { runId: run === undefined && !isAgent ? null : found.runId, taskId: found.taskId };
 }
 
 interface Owner {

@@ -59,8 +59,13 @@ export async function findUnderway(
  */
 export async function queueOnBranch(
   transaction: Transaction,
-  context: ChangeContext,
-  request: { changeId: string; kind: 'merge' | 'revert'; from: ChangeView['status']; actor: Actor },
+  context: Pick<ChangeContext, 'now' | 'dayLimitMicros'>,
+  request: {
+    changeId: string;
+    kind: 'merge' | 'revert';
+    from: ChangeView['status'];
+    actor: Pick<Actor, 'name'>;
+  },
 ): Promise<string> {
   const { changeId, kind, from, actor } = request;
   const change = await lockChange(transaction, changeId);

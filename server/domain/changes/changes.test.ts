@@ -56,9 +56,7 @@ test('an offered change puts its task in review, with a reminder until somebody 
   const review = { on: 'review', ref: id, owner: 'operators', atDeadline: 'remind' };
   expect(await getTask(home.database, taskId)).toMatchObject({ status: 'in_review', waiting: review });
   const tomorrow = now + 24 * 3_600_000;
-  await home.database.transaction('test.remind', (transaction) =>
-    endTaskWait(transaction, taskId, tomorrow),
-  );
+  await home.database.transaction('test.remind', (transaction) => endTaskWait(transaction, taskId, tomorrow));
   const { waiting } = await getTask(home.database, taskId);
   expect(waiting).toMatchObject({ ...review, deadline: new Date(tomorrow + 24 * 3_600_000).toISOString() });
   expect(

@@ -41,7 +41,7 @@ export const floors = { spentMicros: 1_000_000, errors: 15 } as const;
 export function findSurprises(past: Past, present: Present, rule: OrdinaryRule): Surprise[] {
   if (past.runs < rule.learningRuns) return [];
   const found: Surprise[] = [];
-  const known = `in its ${past.runs} runs before`;
+  const known = `in its ${past.runs} ${past.runs === 1 ? 'run' : 'runs'} before`;
   if (present.tool !== null && !past.tools.has(present.tool)) {
     const reason = `this agent has never used the tool ${present.tool} ${known}`;
     found.push({ kind: 'tool', subject: present.tool, reason });

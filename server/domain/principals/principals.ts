@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Database, Queryable } from '../../database/database.ts';
 import { json, sql } from '../../database/sql.ts';
-import { appendEvents } from '../../events/append.ts';
+import { appendEvents, type NewEvent } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
 import { type Actor, fullActor } from '../actor.ts';
 import { type ActorRow, actorColumns, keyColumns, keyLives, narrowActor, unseen } from './find-actor.ts';
@@ -43,16 +43,30 @@ export async function issueOwnerKey(
         sql`SELECT id, name, role FROM principals WHERE name = 'owner' FOR UPDATE`,
       ),
     );
-    await transaction.many(
+    const revoked = await transaction.many<{ id: string }>(
       sql`UPDATE api_keys SET revoked_at = now()
-          WHERE principal_id = ${owner.id} AND label = ${label} AND revoked_at IS NULL`,
+          WHERE principal_id = ${owner.id} AND label = ${label} AND revoked_at IS NULL RETURNING id`,
     );
+    const keyId = newId('key');
     await transaction.many(
-      sql`INSERT INTO api_keys (id, principal_id, hash, label)
-          VALUES (${newId('key')}, ${owner.id}, ${hashKey(key)}, ${label})`,
+      sql`INSERT INTO api_keys (id, principal_id, hash, label, created_by)
+          VALUES (${keyId}, ${owner.id}, ${hashKey(key)}, ${label}, 'control-plane')`,
     );
+    const data = { principal: owner.name, label };
+    await appendEvents(transaction, [
+      ...revoked.map(({ id }) => keyEvent('key.revoked', id, data)),
+      keyEvent('key.created', keyId, data),
+    ]);
     return { key, owner, first: made !== undefined };
   });
+}
+
+function keyEvent(
+  type: 'key.created' | 'key.revoked',
+  entityId: string,
+  data: Record<string, unknown>,
+): NewEvent {
+  return { type, entityType: 'key', entityId, actor: 'control-plane', data };
 }
 
 export interface AgentProfile {

@@ -10,8 +10,8 @@ import { requireVersion } from '../idempotency/versions.ts';
 
 const columns = sql`projects.id, projects.name, projects.description, projects.location AS repository, projects.checks,
   projects.setup, projects.review_required AS "reviewRequired", projects.metadata, projects.version,
-  (SELECT count(*) FROM tasks WHERE tasks.project_id = projects.id
-    AND tasks.status NOT IN ('completed', 'failed', 'cancelled'))::integer AS "openTasks",
+  (SELECT count(*) FROM (SELECT FROM tasks WHERE tasks.project_id = projects.id
+    AND tasks.status NOT IN ('completed', 'failed', 'cancelled') LIMIT 1000) AS open)::integer AS "openTasks",
   projects.created_at AS "createdAt", projects.updated_at AS "updatedAt"`;
 
 /** @throws AppError forbidden, conflict where the repository has a project */

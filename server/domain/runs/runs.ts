@@ -179,6 +179,12 @@ export async function requestControl(
         `${runId} has ended (${run.status}); nothing is left to ${control === 'go' ? 'resume' : control}`,
       );
     }
+    if (run.kind === 'external' && control === 'stop') {
+      throw new AppError(
+        'wrong_state',
+        `A foreign agent works on it elsewhere; take it from it with POST /tasks/${run.taskId}/cancel, or suspend the agent.`,
+      );
+    }
     if (run.control === control) return;
     if (run.control === 'stop') throw new AppError('wrong_state', `${runId} is being stopped`);
     await transaction.many(sql`UPDATE runs SET control = ${control} WHERE id = ${runId}`);
@@ -214,6 +220,8 @@ export async function sayToRun(
     const run = await lockRun(transaction, runId);
     if (run.ended)
       throw new AppError('wrong_state', `${runId} has ended (${run.status}); it reads nothing more`);
+    if (run.kind === 'external')
+      throw new AppError('wrong_state', 'A foreign agent works on it elsewhere; it reads no messages here.');
     const id = newId('evt');
     await transaction.many(
       sql`INSERT INTO messages (id, run_id, sender, text) VALUES (${id}, ${runId}, ${actor.name}, ${text})`,
@@ -284,6 +292,7 @@ export async function remindOfRun(transaction: Transaction, runId: string, now: 
 }
 
 interface LockedRun {
+  kind: RunView['kind'];
   status: RunView['status'];
   control: Control;
   taskId: string;
@@ -292,7 +301,7 @@ interface LockedRun {
 
 async function lockRun(transaction: Transaction, runId: string): Promise<LockedRun> {
   const run = await transaction.maybe<LockedRun>(
-    sql`SELECT status, control, task_id AS "taskId", ended_at IS NOT NULL AS ended FROM runs WHERE id = ${runId} FOR UPDATE`,
+    sql`SELECT kind, status, control, task_id AS "taskId", ended_at IS NOT NULL AS ended FROM runs WHERE id = ${runId} FOR UPDATE`,
   );
   if (run === undefined)
     throw new AppError('not_found', `there is no run ${runId}; list them with \`mission status\``);

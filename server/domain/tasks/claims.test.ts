@@ -63,7 +63,8 @@ describe('a claim', () => {
     const claims = (await Promise.all(Array.from({ length: 8 }, () => house.claim(agent)))).flat();
     expect(claims).toHaveLength(3);
     expect(new Set(claims.map(({ task }) => task.id)).size).toBe(3);
-    for (const claim of claims) await releaseTask(home.database, heldBy(agent, claim), { reason: '', now: 0 });
+    for (const claim of claims)
+      await releaseTask(home.database, heldBy(agent, claim), { reason: '', now: 0 });
     for (const { task } of given) await cancelTask(house.context, admin, task.id, '');
   });
 
@@ -152,13 +153,15 @@ describe('a holder', () => {
     const claims = await house.claim(agent, { count: 10 });
     expect(claims).toHaveLength(3);
     const items = claims.map((claim) => ({ ...heldBy(agent, claim), result: { text: 'a\0b' } }));
-    items.push({ ...heldBy(agent, only(claims.slice(0, 1))), leaseToken: 1, taskId: 'task_nothing' });
+    items.push({ agent, leaseToken: 1, taskId: 'task_nothing', result: { text: '' } });
     const results = await completeTasks(home.database, agent, items, Date.now());
     expect(results.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed', null]);
     expect(only(await house.claim(agent)).task.id).toBe(next.task.id);
   });
+});
 
-  test('that falls silent loses the lease, and the task is for others, with an event', async () => {
+describe('a task', () => {
+  test('whose holder falls silent is for others, with an event', async () => {
     const clock = new VirtualClock();
     const agent = await house.hire();
     await house.give();
@@ -197,7 +200,7 @@ describe('a holder', () => {
     await cancelTask(house.context, admin, claim.task.id, '');
   });
 
-  test('blocks with an owner and a deadline, at which its default happens', async () => {
+  test('is blocked with an owner and a deadline, at which its default happens', async () => {
     const now = Date.UTC(2030, 0, 1);
     const agent = await house.hire();
     const deadline = new Date(now).toISOString();

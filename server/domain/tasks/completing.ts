@@ -1,9 +1,9 @@
 import type { TaskView } from '../../../contract/tasks.ts';
 import type { Database, Transaction } from '../../database/database.ts';
-import { json, type Sql, sql } from '../../database/sql.ts';
+import { empty, json, type Sql, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { releaseDependents } from './dependencies.ts';
-import { type Held, holds, refuseHolder } from './holding.ts';
+import { type Held, holdsUnder, refuseHolder } from './holding.ts';
 import { reviewWait } from './waits.ts';
 
 export interface Completion extends Held {
@@ -106,45 +106,51 @@ async function attach(
 }
 
 function one(completion: Completion, now: number, options = { alsoWithDependents: false }): Sql {
-  const { taskId, agent } = completion;
-  return completeStatement({
-    due: sql`SELECT tasks.id, projects.review_required, ${json(completion.result)} AS result,
-          ${completion.leaseToken}::bigint AS token
-        FROM tasks JOIN projects ON projects.id = tasks.project_id WHERE tasks.id = ${taskId}
-          ${options.alsoWithDependents ? sql`` : sql`AND tasks.dependents = 0`} FOR UPDATE OF tasks`,
-    heldBy: sql`${holds(completion)} AND due.id = runs.task_id`,
-    agent,
-    now,
-  });
+  const { taskId, agent, leaseToken, result } = completion;
+  const given = sql`(SELECT ${taskId}::text AS id, ${leaseToken}::bigint AS token, ${json(result)} AS result)`;
+  return completeStatement({ given, agent, now, ...options });
 }
 
 function many(agent: Held['agent'], items: readonly Omit<Completion, 'agent'>[], now: number): Sql {
-  const given = items.map(({ taskId, leaseToken, result }) => ({ id: taskId, token: leaseToken, result }));
+  // In the order of their identifiers, so that two batches cannot wait for one another.
+  const rows = items
+    .map(({ taskId, leaseToken, result }) => ({ id: taskId, token: leaseToken, result }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const given = sql`jsonb_to_recordset(${json(rows)})`;
   return completeStatement({
-    due: sql`SELECT tasks.id, projects.review_required, given.result, given.token
-        FROM jsonb_to_recordset(${json(given)}) AS given (id text, token bigint, result jsonb)
-          JOIN tasks ON tasks.id = given.id JOIN projects ON projects.id = tasks.project_id
-        WHERE tasks.dependents = 0 ORDER BY tasks.id FOR UPDATE OF tasks`,
-    heldBy: sql`runs.task_id = due.id AND runs.kind = 'external' AND runs.ended_at IS NULL
-        AND runs.lease_token = due.token AND runs.worker_id = ${agent.id}
-        AND NOT EXISTS (SELECT FROM agents WHERE agents.id = ${agent.id} AND suspended_at IS NOT NULL)`,
+    given: sql`(SELECT * FROM ${given} AS rows (id text, token bigint, result jsonb))`,
     agent,
     now,
+    alsoWithDependents: false,
   });
 }
 
-function completeStatement(parts: { due: Sql; heldBy: Sql; agent: Held['agent']; now: number }): Sql {
-  const waiting = reviewWait(parts.now, '', attestation);
-  return sql`WITH due AS MATERIALIZED (${parts.due}), held AS (
-      UPDATE runs SET status = 'succeeded', outcome = 'attested by its agent', worker_id = NULL, ended_at = now()
-      FROM due WHERE ${parts.heldBy}
-      RETURNING runs.id, runs.task_id, due.review_required, due.result
+/** Task by task: its row is locked, then that of the run that holds it, if this lease does. */
+function completeStatement(parts: {
+  given: Sql;
+  agent: Held['agent'];
+  now: number;
+  alsoWithDependents: boolean;
+}): Sql {
+  const { given, agent, now } = parts;
+  const waiting = reviewWait(now, '', attestation);
+  return sql`WITH due AS MATERIALIZED (
+      SELECT task.id, project.review_required, run.id AS run_id, given.result FROM ${given} AS given
+      CROSS JOIN LATERAL (SELECT id, project_id FROM tasks WHERE tasks.id = given.id
+        ${parts.alsoWithDependents ? empty : sql`AND dependents = 0`} LIMIT 1 FOR UPDATE) AS task
+      CROSS JOIN LATERAL (SELECT id FROM runs WHERE runs.task_id = task.id AND ${holdsUnder(sql`given.token`, agent)}
+        LIMIT 1 FOR NO KEY UPDATE) AS run
+      CROSS JOIN LATERAL (SELECT review_required FROM projects WHERE projects.id = task.project_id LIMIT 1) AS project
+    ), ended AS (
+      UPDATE runs SET status = 'succeeded', outcome = 'attested by its agent', worker_id = NULL, ended_at = now(),
+        version = version + 1
+      FROM due WHERE runs.id = due.run_id
     ), done AS (
-      UPDATE tasks SET status = CASE WHEN held.review_required THEN 'in_review' ELSE 'completed' END,
-        waiting = CASE WHEN held.review_required THEN ${json(waiting)} || jsonb_build_object('ref', held.id) END,
-        result = held.result, attested = true, lost_leases = 0, updated_at = now(), version = version + 1
-      FROM held WHERE tasks.id = held.task_id
-      RETURNING tasks.id, tasks.project_id, tasks.status, tasks.waiting, tasks.dependents, held.id AS run_id
+      UPDATE tasks SET status = CASE WHEN due.review_required THEN 'in_review' ELSE 'completed' END,
+        waiting = CASE WHEN due.review_required THEN ${json(waiting)} || jsonb_build_object('ref', due.run_id) END,
+        result = due.result, attested = true, lost_leases = 0, updated_at = now(), version = version + 1
+      FROM due WHERE tasks.id = due.id
+      RETURNING tasks.id, tasks.project_id, tasks.status, tasks.waiting, tasks.dependents, due.run_id
     ), reminded AS (
       INSERT INTO timers (id, due_at, kind, ref)
       SELECT 'tmr_' || run_id, ${waiting.deadline}::timestamptz, 'task.reminder', id FROM done WHERE status = 'in_review'
@@ -152,7 +158,7 @@ function completeStatement(parts: { due: Sql; heldBy: Sql; agent: Held['agent'];
     ), told AS (
       INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data, project_id)
       SELECT 'evt_' || run_id || '_done', CASE status WHEN 'completed' THEN 'task.completed' ELSE 'task.updated' END,
-        'task', id, id, run_id, ${parts.agent.name}::text,
+        'task', id, id, run_id, ${agent.name}::text,
         jsonb_build_object('status', status, 'attested', true, 'waiting', waiting,
           'reason', 'attested by its agent'), project_id FROM done
     )

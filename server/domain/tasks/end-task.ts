@@ -77,7 +77,7 @@ export async function stopWork(
     await transaction.many(
       external
         ? sql`UPDATE runs SET status = 'stopped', outcome = 'its task was cancelled', worker_id = NULL, waiting = NULL,
-                ended_at = now() WHERE id = ${id}`
+                ended_at = now(), version = version + 1 WHERE id = ${id}`
         : sql`UPDATE runs SET control = 'stop' WHERE id = ${id}`,
     );
     await appendEvents(transaction, [

@@ -17,9 +17,13 @@ export interface Held {
 }
 
 /** A condition on `runs`: the live run of this task under this lease, of an agent that is not suspended. */
-export const holds = ({ taskId, leaseToken, agent }: Held): Sql =>
-  sql`runs.task_id = ${taskId} AND runs.kind = 'external' AND runs.ended_at IS NULL
-    AND runs.lease_token = ${leaseToken} AND runs.worker_id = ${agent.id}
+const holds = ({ taskId, leaseToken, agent }: Held): Sql =>
+  sql`runs.task_id = ${taskId} AND ${holdsUnder(sql`${leaseToken}`, agent)}`;
+
+/** The same of any task. A run with a place is a foreign agent's; said so, it is looked for by its task. */
+export const holdsUnder = (leaseToken: Sql, agent: Held['agent']): Sql =>
+  sql`runs.slot IS NOT NULL AND runs.ended_at IS NULL AND runs.lease_token = ${leaseToken}
+    AND runs.worker_id = ${agent.id}
     AND NOT EXISTS (SELECT FROM agents WHERE agents.id = ${agent.id} AND suspended_at IS NOT NULL)`;
 
 /** Keeps the lease. @throws AppError stale_lease, forbidden, not_found */
@@ -32,8 +36,12 @@ export async function heartbeatTask(
     'tasks.heartbeat',
     sql`WITH beat AS (
           UPDATE runs SET heartbeat = heartbeat + 1, lease_seconds = coalesce(${beat.leaseSeconds ?? null}::integer, lease_seconds)
-          WHERE ${holds(held)} RETURNING control, lease_seconds
-        ), ${signOfLife(held.agent.id, beat.now, sql`EXISTS (SELECT FROM beat)`)}
+          WHERE ${holds(held)} RETURNING lease_seconds,
+            CASE WHEN control = 'go' AND EXISTS (SELECT FROM halt) THEN 'pause' ELSE control END AS control
+        ), holder AS (
+          SELECT online, last_seen_at FROM agents
+          WHERE id = ${held.agent.id} AND EXISTS (SELECT FROM beat) FOR NO KEY UPDATE
+        ), ${signOfLife(held.agent.id, beat.now)}
         SELECT control, lease_seconds AS "leaseSeconds" FROM beat`,
   );
   return state ?? refuseHolder(database, held);
@@ -126,8 +134,8 @@ async function endHeldRun(transaction: Transaction, held: Held, outcome: string)
   // Whoever takes both locks the task first.
   await transaction.many(sql`SELECT id FROM tasks WHERE id = ${held.taskId} FOR UPDATE`);
   const run = await transaction.maybe<{ id: string }>(
-    sql`UPDATE runs SET status = 'stopped', outcome = ${outcome}, worker_id = NULL, ended_at = now()
-        WHERE ${holds(held)} RETURNING id`,
+    sql`UPDATE runs SET status = 'stopped', outcome = ${outcome}, worker_id = NULL, ended_at = now(),
+          version = version + 1 WHERE ${holds(held)} RETURNING id`,
   );
   return run === undefined ? refuseHolder(transaction, held) : run.id;
 }

@@ -1,3 +1,4 @@
+import { formatId } from '../../../contract/ids.ts';
 import type { TaskView } from '../../../contract/tasks.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { empty, type Sql, sql } from '../../database/sql.ts';
@@ -58,14 +59,21 @@ export async function listTasks(database: Database, filter: TaskFilter): Promise
         ${where(filter.project, ofProject)}
         ${where(parent, (value) => sql`tasks.parent_id = ${value}`)}
         ${where(text, (value) => sql`tasks.id IN (SELECT task_id FROM task_texts WHERE document @@ websearch_to_tsquery('english', ${value}))`)}
-        ${where(createdAfter, (value) => sql`tasks.created_at > ${value}::timestamptz`)}
-        ${where(createdBefore, (value) => sql`tasks.created_at < ${value}::timestamptz`)}
+        ${where(createdAfter, (value) => sql`tasks.created_at > ${value}::timestamptz AND tasks.id > ${idAt(value, -slackMs)}`)}
+        ${where(createdBefore, (value) => sql`tasks.created_at < ${value}::timestamptz AND tasks.id < ${idAt(value, slackMs)}`)}
         ${where(updatedAfter, (value) => sql`tasks.updated_at > ${value}::timestamptz`)}
         ${where(filter.actor, (actor) => visibleTo(actor, sql`tasks.project_id`))}
         ${where(before, (value) => sql`tasks.id < ${value}`)}
         ORDER BY tasks.id DESC LIMIT ${filter.limit}`,
   );
 }
+
+/** By how much the clock of a server that made an identifier may differ from the database's. */
+const slackMs = 2 * 3_600_000;
+
+/** Identifiers begin with their time: with it the list begins where the time is, and not at its end. */
+const idAt = (time: string, shiftMs: number): string =>
+  formatId('task', Math.max(0, Date.parse(time) + shiftMs), new Uint8Array(8));
 
 const ofAssignee = (value: string): Sql =>
   value === 'none'

@@ -62,7 +62,7 @@ export function openDepartureGuard(context: DepartureContext): Guard {
       return { decision: 'deny', reason: `a person did not let this run reach ${denied}` };
     return {
       decision: 'ask',
-      reason: `it may send something to ${hosts.join(', ')}: ${[...new Set(leaving.values())].join('; ')}`,
+      reason: `it may send something to ${hosts.join(', ')}: ${[...new Set(leaving.values())].join('; ')}. Approved, this run may reach ${hosts.length === 1 ? 'that host' : 'those hosts'} until it ends`,
       leaves: hosts,
     };
   };

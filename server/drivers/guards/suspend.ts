@@ -1,27 +1,17 @@
-import { sql } from '../../database/sql.ts';
-import { wakeRun } from '../../runs/lease.ts';
+import { fullActor } from '../../domain/actor.ts';
+import { suspendAgent } from '../../domain/agents/presence.ts';
 import type { DriverParts } from '../parts.ts';
 import { pausedResult, Rest } from '../rest.ts';
+
+const controlPlane = fullActor({ id: 'control-plane', name: 'control-plane', role: 'admin' });
 
 /** The rule says that what is out of the ordinary suspends: the agent takes no work, and its runs pause. */
 export async function suspendForSurprise(
   parts: DriverParts,
-  run: { runId: string },
-  agent: { agentId: string; agent: string },
+  agent: { agentId: string },
   reason: string,
 ): Promise<never> {
-  await parts.database.transaction('limits.suspend', async (transaction) => {
-    const runs = await transaction.many<{ id: string }>(
-      sql`UPDATE runs SET control = 'pause' WHERE agent_id = ${agent.agentId} AND ended_at IS NULL
-            AND control = 'go' AND id <> ${run.runId} RETURNING id`,
-    );
-    for (const { id } of runs)
-      await wakeRun(transaction, {
-        runId: id,
-        actor: 'control-plane',
-        now: parts.clock.now(),
-        reason: `${agent.agent} is suspended: ${reason}`,
-      });
-  });
+  const { database, clock } = parts;
+  await suspendAgent({ database, now: () => clock.now() }, controlPlane, agent.agentId, reason);
   throw new Rest(pausedResult(parts));
 }

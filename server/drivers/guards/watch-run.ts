@@ -23,7 +23,7 @@ export async function watchRun(
     steps: () => record.steps,
     files: files.map(({ path }) => path),
     hasNetwork,
-    suspend: (agent, reason) => suspendForSurprise(parts, run, agent, reason),
+    suspend: (agent, reason) => suspendForSurprise(parts, agent, reason),
   });
   record.mark = guards.mark;
   return guards;

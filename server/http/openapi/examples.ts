@@ -82,6 +82,7 @@ function exampleOfText(schema: JsonSchema, name: string): string {
   const { format, pattern, minLength } = schema;
   if (format === 'date-time') return '2026-05-04T21:07:00.000Z';
   if (format === 'date') return '2026-05-04';
+  if (/(At|deadline)$/i.test(name) && pattern === undefined) return '2026-05-04T21:07:00.000Z';
   if (format === 'uri') return 'https://example.org/';
   const known = knownValues[name];
   const fits = (text: string) =>

@@ -6,6 +6,7 @@ export const referenceStyle = `
 }
 * { box-sizing: border-box; }
 html { scroll-padding-top: 1rem; }
+h3 { overflow-wrap: anywhere; }
 body { margin: 0; display: grid; grid-template-columns: 17rem minmax(0, 1fr); background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 nav { position: sticky; top: 0; height: 100vh; overflow-y: auto; padding: 1rem; border-right: 1px solid var(--line);
@@ -45,5 +46,7 @@ dd { margin: 0 0 .5rem; }
   nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); }
   nav summary, nav li a { padding: .4rem 0; }
   main { padding: 1rem; }
+  th { white-space: normal; }
+  td:nth-child(2) { white-space: normal; }
 }
 `;

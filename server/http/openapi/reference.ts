@@ -65,7 +65,7 @@ function renderOperation(
     (parameter) =>
       `<tr><th scope="row"><code>${text(parameter.name)}</code></th><td>${parameter.in}${
         parameter.required ? ', required' : ''
-      }</td><td>${describeType(parameter.schema)}${parameter.description === undefined ? '' : ` ${prose(parameter.description)}`}</td></tr>`,
+      }</td><td>${describeType(parameter.schema)}${parameter.description === undefined ? '' : `. ${prose(parameter.description)}`}</td></tr>`,
   );
   return `<article id="${attribute(operation.operationId)}">
 <h3>${text(operation.summary)}</h3>
@@ -76,7 +76,7 @@ ${
     ? ''
     : `<details><summary>Parameters</summary><div class="wide"><table><tbody>${parameters.join('')}</tbody></table></div></details>`
 }
-${body === undefined ? '' : `<details><summary>Body</summary>${renderFields(body.schema)}</details>`}
+${body === undefined ? '' : `<details><summary>Body</summary><p>${describeType(body.schema)}</p>${renderFields(resolveName(document, body.schema))}</details>`}
 <details><summary>Answers</summary><dl>${Object.entries(operation.responses)
     .map(([status, response]) => renderResponse(document, status, response))
     .join('')}</dl></details>
@@ -104,6 +104,13 @@ function renderResponse(document: OpenApiDocument, status: string, response: Jso
   return `<dt>${text(status)}</dt><dd>${text(`${found['description'] ?? ''}`)}${
     content === undefined ? '' : ` ${describeType(content)}`
   }${example}</dd>`;
+}
+
+/** What a named schema stands for. */
+function resolveName(document: OpenApiDocument, schema: JsonSchema): JsonSchema {
+  const reference = schema['$ref'];
+  if (typeof reference !== 'string') return schema;
+  return document.components.schemas[reference.split('/').at(-1) ?? ''] ?? schema;
 }
 
 function schemaOf(response: JsonSchema): JsonSchema | undefined {

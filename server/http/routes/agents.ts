@@ -21,7 +21,7 @@ export function agentRoutes(routes: Routes, { database, now }: HttpParts): void 
   routes.post(
     '/agents/register',
     {
-      config: may('agents:act'),
+      config: { ...may('agents:act'), secretAnswer: true },
       schema: { body: registerAgentBody, response: { 200: registeredAgent, 201: registeredAgent } },
     },
     async ({ actor, body }, reply) => {
@@ -40,8 +40,7 @@ export function agentRoutes(routes: Routes, { database, now }: HttpParts): void 
         response: { 200: pageOf(agentView) },
       },
     },
-    ({ query }) =>
-      readPage(query, (page) => listAgents(database, { runtime: query.runtime, ...page })),
+    ({ query }) => readPage(query, (page) => listAgents(database, { runtime: query.runtime, ...page })),
   );
 
   routes.get('/agents/:id', { config: may('agents:read'), schema: one }, ({ params }) =>

@@ -102,6 +102,7 @@ function sendContent(
   const { first, last } = range ?? { first: 0, last: size - 1 };
   if (range !== null) void reply.status(206).header('content-range', `bytes ${first}-${last}/${size}`);
   void reply.header('content-length', last - first + 1);
-  if (request.method === 'HEAD' || size === 0) return reply.send();
+  // A stream, so that the length above is not taken for that of nothing.
+  if (request.method === 'HEAD' || size === 0) return reply.send(Readable.from([]));
   return reply.send(createReadStream(artifact.path, { start: first, end: last }));
 }

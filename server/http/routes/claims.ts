@@ -1,3 +1,4 @@
+import { sendBackBody } from '../../../contract/changes.ts';
 import {
   blockBody,
   claimList,
@@ -12,7 +13,6 @@ import {
   releaseBody,
   unblockBody,
 } from '../../../contract/claims.ts';
-import { sendBackBody } from '../../../contract/changes.ts';
 import { taskView } from '../../../contract/tasks.ts';
 import { type Actor, requirePermission } from '../../domain/actor.ts';
 import { getAgent } from '../../domain/agents/agents.ts';

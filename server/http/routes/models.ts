@@ -17,7 +17,7 @@ const providerParams = z.object({ name: providerName });
 const modelParams = z.object({ model: modelName });
 
 export function modelRoutes(routes: Routes, parts: HttpParts): void {
-  const { models } = parts;
+  const { models, secrets } = parts;
 
   routes.get(
     '/models',
@@ -69,6 +69,7 @@ export function modelRoutes(routes: Routes, parts: HttpParts): void {
       schema: { params: providerParams, body: putProviderBody, response: { 200: providerView } },
     },
     async ({ actor, params, body }) => {
+      if (body.apiKey != null) secrets.expect({ name: params.name, value: body.apiKey });
       const view = await models.registry.put(actor, params.name, body);
       if (view === undefined) throw new AppError('conflict', `${params.name} was removed at the same moment`);
       return view;

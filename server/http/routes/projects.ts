@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { createProjectBody, projectView, updateProjectBody } from '../../../contract/projects.ts';
 import {
   createProject,
@@ -9,7 +10,6 @@ import {
 import { may } from '../access.ts';
 import { expectedVersion } from '../etag.ts';
 import { idParams, pageOf, pageQuery, readPage } from '../lists.ts';
-import { z } from 'zod';
 import type { HttpParts, Routes } from '../parts.ts';
 
 export function projectRoutes(routes: Routes, { database }: HttpParts): void {

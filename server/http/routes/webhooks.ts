@@ -29,7 +29,10 @@ export function webhookRoutes(routes: Routes, { database, webhooks }: HttpParts)
 
   routes.post(
     '/webhooks',
-    { config, schema: { body: createWebhookBody, response: { 201: createdWebhook } } },
+    {
+      config: { ...config, secretAnswer: true },
+      schema: { body: createWebhookBody, response: { 201: createdWebhook } },
+    },
     async ({ actor, body }, reply) => reply.status(201).send(await createWebhook(context, actor, body)),
   );
 
@@ -73,7 +76,10 @@ export function webhookRoutes(routes: Routes, { database, webhooks }: HttpParts)
 
   routes.post(
     '/webhooks/:id/rotate-secret',
-    { config, schema: { params: idParams, response: { 200: createdWebhook } } },
+    {
+      config: { ...config, secretAnswer: true },
+      schema: { params: idParams, response: { 200: createdWebhook } },
+    },
     ({ actor, params }) => rotateSecret(context, actor, params.id),
   );
 

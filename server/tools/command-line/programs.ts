@@ -106,6 +106,12 @@ export function unwrapProgram(name: string, args: string[]): Unwrapped | null {
   return known === undefined ? null : unwrapOptions(name, args, known);
 }
 
+/** Whether one of its arguments could make a program start another. */
+export function takesRunningOptions(name: string): boolean {
+  const known = ['git', 'find', 'fd', 'fdfind', 'sed', 'awk', 'env', 'xargs', 'make'];
+  return known.includes(name) || Object.hasOwn(options, name) || Object.hasOwn(managers, name);
+}
+
 function linesOf(texts: string[]): NonNullable<Unwrapped['lines']> {
   return texts
     .filter((text) => text !== '' && !text.includes(hole))

@@ -1,6 +1,6 @@
 import { type Command, forEachChild, parse, type SyntaxNode } from 'unbash';
 import { unwrapBuiltin } from './builtins.ts';
-import { unwrapProgram } from './programs.ts';
+import { takesRunningOptions, unwrapProgram } from './programs.ts';
 import { assignedBy, isNumber, mayBeReadAgain } from './second-reading.ts';
 import {
   type CommandLine,
@@ -90,7 +90,7 @@ class Reading {
     if (readsOtherwise(place.shell, text))
       this.#doubt(`${place.shell} may read this line otherwise than bash does`);
     const script = parse(text);
-    const params = place.params !== null && movesParams(script) ? null : place.params;
+    const params = place.params !== null && movesParams(script, place.params) ? null : place.params;
     this.#visit(script, { ...place, params });
   }
 
@@ -162,8 +162,9 @@ class Reading {
     const args = words.slice(1);
     const isSystem = !first.includes('/') || systemFolders.has(first.slice(0, -name.length - 1));
     const unwrapped = this.#unwrap(name, args, place.readsInput) ?? {};
+    const flags = [...(unwrapped.flags ?? []), ...flagsOfHoles(name, args)];
     const judged = unwrapped.plain ?? [isSystem ? name : first, ...args];
-    this.#keep(judged, place, { flags: unwrapped.flags, transparent: unwrapped.transparent && isSystem });
+    this.#keep(judged, place, { flags, transparent: unwrapped.transparent && isSystem });
     // Denials look for the name wherever the program is, and for the words as they were written.
     for (const other of [words, [name, ...args]]) this.#keep(other, { ...place, shadow: true }, {});
     this.#follow(unwrapped, place);
@@ -242,15 +243,23 @@ class Reading {
 const moving = new Set(['.', 'builtin', 'command', 'eval', 'set', 'shift', 'source']);
 
 /** Whether a line may give `$1` and the others new values. */
-function movesParams(script: SyntaxNode): boolean {
+function movesParams(script: SyntaxNode, params: Params): boolean {
   let moves = false;
   const visit = (node: SyntaxNode) => {
     if (node.type === 'Command' && node.name !== undefined) {
-      const name = textOf(node.name);
+      const [name = ''] = fieldsOf(node.name, params);
       moves ||= name.includes(hole) || moving.has(name);
     }
     if (!moves) forEachChild(node, visit);
   };
   visit(script);
   return moves;
+}
+
+/** A name that the shell finds, as for `*`, can be an option; of some programs that starts another. */
+function flagsOfHoles(name: string, args: string[]): Segment['flags'] {
+  if (!args.some((arg) => arg.startsWith(hole)) || !takesRunningOptions(name)) return [];
+  return [
+    { spell: null, reason: `what the shell finds could be an option that makes ${name} run a program` },
+  ];
 }

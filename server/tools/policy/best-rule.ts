@@ -72,5 +72,7 @@ function candidatesOf({ tool, subject, input }: DecidedCall): PolicyRule[] {
   const words = first.exact.split(' ');
   const begins = words.slice(0, 2).join(' ');
   const isName = words.length > 1 && /^[\w@./:+-]+ [\w@./:+-]+$/.test(begins) && !begins.includes(hole);
-  return isName ? [exact, { effect: 'allow', tool, pattern: `${begins}*` }] : [exact];
+  return isName
+    ? [exact, { effect: 'allow', tool, pattern: words.length > 2 ? `${begins} *` : `${begins}*` }]
+    : [exact];
 }

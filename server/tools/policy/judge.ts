@@ -1,4 +1,6 @@
+import { readCommandLine } from '../command-line/read-line.ts';
 import { hole, type Segment } from '../command-line/segment.ts';
+import { matchesName } from '../glob.ts';
 import { normalisePath } from '../paths.ts';
 import {
   isWhole,
@@ -28,6 +30,13 @@ export interface JudgedPart extends Judgement {
   what: string;
 }
 
+/** Where paths really lead, through links; null where that is out of the workspace. */
+export interface RealPaths {
+  subject?: readonly (string | null)[];
+  /** Of what a command line writes, by the path as it is written. */
+  writes?: ReadonlyMap<string, string | null>;
+}
+
 export interface PolicyTargets {
   /** Where a path of the workspace really leads, through links; null where it leads out. */
   resolvePath?: ((path: string) => Promise<string | null>) | undefined;
@@ -46,12 +55,8 @@ const strictest = <T extends Judgement>(judgements: readonly T[]): T | undefined
  * looked for in every single command of a line, however deep. Where the shell alone will know whether a denied
  * command is meant (`git $X`), a person is asked. A path that a line writes is judged as a write of that file.
  */
-export function judge(
-  rules: readonly RankedRule[],
-  call: JudgedCall,
-  realPaths: readonly (string | null)[] = [],
-): Judgement {
-  const subject = readSubject(call, realPaths);
+export function judge(rules: readonly RankedRule[], call: JudgedCall, real: RealPaths = {}): Judgement {
+  const subject = readSubject(call, real.subject);
   const matches = rules.map((rule, index) => ({ rule, index, match: matchOf(rule, call, subject) }));
   const denial = matches.find(({ rule, match }) => rule.effect === 'deny' && match === 'certain');
   if (denial)
@@ -69,7 +74,7 @@ export function judge(
       ? judgeLine(rules, call, subject, matches)
       : decide(matches, `no rule speaks of ${call.tool}`);
   const isChosen = best?.rule.source === 'ask' && judged.decision === 'allow';
-  const writes = subject.kind === 'command' && !isChosen ? judgeWrites(rules, subject) : [];
+  const writes = subject.kind === 'command' && !isChosen ? judgeWrites(rules, subject, real.writes) : [];
   return strictest([judged, ...writes.filter(({ decision }) => decision !== 'allow')]) ?? judged;
 }
 
@@ -95,20 +100,23 @@ export async function policyGuard(
   call: JudgedCall,
   { resolvePath }: PolicyTargets = {},
 ): Promise<Judgement> {
-  const looks = rules.some(
-    (rule) => rule.effect !== 'allow' || rule.pattern !== undefined || rule.path !== undefined,
-  );
-  const isPath = call.tool !== 'run_command' && call.subject !== '' && normalisePath(call.subject) !== null;
-  const real =
-    looks && isPath && resolvePath !== undefined && rules.some(hasPath)
-      ? [await resolvePath(call.subject)]
-      : [];
-  return judge(rules, call, real);
+  if (resolvePath === undefined || call.subject === '') return judge(rules, call);
+  const tool = call.tool === 'run_command' ? 'write_file' : call.tool;
+  if (!rules.some((rule) => matchesName(rule.tool, tool) && (rule.pattern ?? rule.path) !== undefined)) {
+    return judge(rules, call);
+  }
+  if (call.tool !== 'run_command') {
+    const isInside = normalisePath(call.subject) !== null;
+    return judge(rules, call, isInside ? { subject: [await resolvePath(call.subject)] } : {});
+  }
+  const writes = new Map<string, string | null>();
+  for (const path of readCommandLine(call.subject).writes.slice(0, mostWrites)) {
+    if (!path.includes(hole) && path !== '') writes.set(path, await resolvePath(path));
+  }
+  return judge(rules, call, { writes });
 }
 
-function hasPath(rule: RankedRule): boolean {
-  return rule.pattern !== undefined || rule.path !== undefined;
-}
+const mostWrites = 20;
 
 interface Matched {
   rule: RankedRule;
@@ -192,13 +200,15 @@ function matchesOfFile(
   rules: readonly RankedRule[],
   tool: 'read_file' | 'write_file',
   path: string,
+  options: { moves?: boolean; real?: string | null | undefined } = {},
 ): Matched[] {
   const inside = path.replace(/^\/workspace\//, '');
-  // A hole could lead anywhere, as an absolute path does.
-  const subject = path.includes(hole) ? `/${path}` : inside;
+  // A hole could lead anywhere, as an absolute path does, and one that is read in a folder moved to.
+  const isUnknown = path.includes(hole) || (options.moves === true && inside === path);
+  const subject = isUnknown ? `/${path}` : inside;
   const effect = tool === 'write_file' ? 'workspace' : 'read';
   const call: JudgedCall = { tool, subject, effect, input: { path: inside } };
-  const seen = readSubject(call);
+  const seen = readSubject(call, options.real === undefined ? [] : [options.real]);
   return rules.map((rule, index) => ({ rule, index, match: matchOf(rule, call, seen) }));
 }
 
@@ -206,11 +216,15 @@ function matchesOfFile(
 function judgeWrites(
   rules: readonly RankedRule[],
   { read }: Extract<Subject, { kind: 'command' }>,
+  real: RealPaths['writes'] = new Map(),
 ): JudgedPart[] {
+  const moves = read.segments.some(({ text }) =>
+    /^(cd|pushd|popd|env -C|chroot|git -C|make -C)\b/.test(text),
+  );
   return read.writes
     .filter((path) => !harmlessTarget.test(path))
     .flatMap((path) => {
-      const matches = matchesOfFile(rules, 'write_file', path);
+      const matches = matchesOfFile(rules, 'write_file', path, { moves, real: real.get(path) });
       if (matches.every(({ match }) => match === 'none')) return [];
       const what = `writes ${path.replaceAll(hole, '…')}`;
       const against = matches.find(({ rule, match }) => rule.effect === 'deny' && match !== 'none');

@@ -82,7 +82,8 @@ export function isWhole(pattern: string | undefined, line: string): boolean {
 
 /** Whether every flag of a command that runs or writes by itself is spelt in the pattern. */
 function spells(pattern: string, { flags }: Segment): boolean {
-  return flags.every(({ spell }) => spell !== null && pattern.replaceAll('*', '').includes(spell));
+  const words = ` ${pattern.replaceAll('*', ' ')}`;
+  return flags.every(({ spell }) => spell !== null && words.includes(` ${spell}`));
 }
 
 /** How a rule meets one command of a line. */

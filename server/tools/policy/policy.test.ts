@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { policyRule } from '../../../contract/policies.ts';
 import { actionHash } from '../action-hash.ts';
 import { developerPolicy } from './developer-policy.ts';
-import { type JudgedCall, judge, type PolicyRule } from './judge.ts';
+import { type JudgedCall, judge, type PolicyRule, policyGuard } from './judge.ts';
 
 const command = (subject: string): JudgedCall => ({ tool: 'run_command', subject, effect: 'workspace' });
 const path = (subject: string, tool = 'write_file'): JudgedCall => ({ tool, subject, effect: 'workspace' });
@@ -227,4 +227,62 @@ test('the hash of an action binds all of it, whatever the order of keys', () => 
     { ...action, env: {} },
   ];
   for (const other of others) expect(actionHash(other)).not.toBe(actionHash(action));
+});
+
+describe('what a line writes is judged as a write', () => {
+  const rules: PolicyRule[] = [allow('*'), { effect: 'deny', tool: 'write_file', path: 'config/**' }];
+  const cases: [string, string][] = [
+    ['echo x > config/a', 'deny'],
+    ['echo x >> ./config//a', 'deny'],
+    ['echo x | tee config/a', 'deny'],
+    ['cp a config/', 'deny'],
+    ['sort -o config/a b', 'deny'],
+    ['cat < config/a', 'allow'],
+    ['echo x > "$Y"', 'ask'],
+    ['cd config && echo x > a', 'ask'],
+    ['cd config && echo x > /workspace/src/a', 'allow'],
+    ['echo x > src/a', 'allow'],
+    ['npm test 2>&1 > /dev/null', 'allow'],
+  ];
+  test.each(cases)('%s: %s', (line, decision) => {
+    expect(judge(rules, command(line)).decision).toBe(decision);
+  });
+
+  test('also through a link', async () => {
+    const resolvePath = async (path: string) => (path === 'innocent' ? 'config/a' : path);
+    expect((await policyGuard(rules, command('echo x > innocent'), { resolvePath })).decision).toBe('deny');
+    expect((await policyGuard(rules, command('echo x > other'), { resolvePath })).decision).toBe('allow');
+    const both: PolicyRule[] = [allow('**', 'write_file'), ...rules];
+    expect((await policyGuard(both, path('innocent'), { resolvePath })).decision).toBe('deny');
+    expect((await policyGuard(both, path('other'), { resolvePath })).decision).toBe('allow');
+    const out: PolicyRule[] = [allow('src/**', 'write_file')];
+    expect((await policyGuard(out, path('src/link'), { resolvePath: async () => null })).decision).toBe(
+      'ask',
+    );
+  });
+});
+
+describe('a rule of the database', () => {
+  test('outranks an equal one of the agent’s own, and the narrower the wider', () => {
+    const own: PolicyRule = { effect: 'allow', tool: 'run_command' };
+    const wide = { effect: 'ask' as const, tool: 'run_command', number: 3, weight: 1 };
+    const narrow = { effect: 'allow' as const, tool: 'run_command', number: 4, weight: 5 };
+    expect(judge([own, wide], command('ls'))).toMatchObject({ decision: 'ask', rule: 1 });
+    expect(judge([own, wide, narrow], command('ls'))).toMatchObject({ decision: 'allow', rule: 2 });
+    expect(judge([own, wide], command('ls')).reason).toBe('asked for by rule 3 "ask run_command"');
+  });
+
+  test('for this very call covers it whole, and nothing else', () => {
+    const exact = {
+      effect: 'allow' as const,
+      tool: 'run_command',
+      input: { command: 'sh -c "a|b" *' },
+      source: 'ask' as const,
+    };
+    const rules = [ask('sh*'), exact];
+    const call = (line: string) => ({ ...command(line), input: { command: line } });
+    expect(judge(rules, call('sh -c "a|b" *')).decision).toBe('allow');
+    expect(judge(rules, call('sh -c "a|b" c')).decision).toBe('ask');
+    expect(judge([...rules, deny('a*')], call('sh -c "a|b" *')).decision).toBe('deny');
+  });
 });

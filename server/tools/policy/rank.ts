@@ -1,4 +1,4 @@
-import type { PolicyRule } from '../../../contract/policies.ts';
+import { type PolicyRule, ruleWords } from '../../../contract/policies.ts';
 
 /** A rule with what tells it apart from the others that say the same. */
 export type RankedRule = PolicyRule & {
@@ -42,16 +42,6 @@ function rank(rule: RankedRule): number[] {
 }
 
 export function describeRule(rule: RankedRule): string {
-  const { effect, tool, pattern, command, path, host, input } = rule;
-  const conditions = [
-    pattern,
-    command,
-    path === undefined ? undefined : `path ${path}`,
-    host === undefined ? undefined : `host ${host}`,
-    ...Object.entries(rule.arguments ?? {}).map(([pointer, value]) => `${pointer} ${value}`),
-    input === undefined ? undefined : `exactly ${JSON.stringify(input)}`,
-  ].filter((condition) => condition !== undefined);
   const name = rule.number === undefined ? 'the rule' : `rule ${rule.number}`;
-  const touches = rule.touches ? ` (${rule.touches})` : '';
-  return `${name} "${[effect, tool, ...conditions].join(' ')}"${touches}`;
+  return `${name} "${ruleWords(rule)}"`;
 }

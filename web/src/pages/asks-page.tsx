@@ -40,7 +40,8 @@ export function AsksPage() {
           </h1>
           {!isEmpty && (
             <span className="hidden text-sm text-ink-3 lg:inline">
-              <Kbd>J</Kbd> <Kbd>K</Kbd> move · <Kbd>A</Kbd> approve · <Kbd>E</Kbd> edit · <Kbd>D</Kbd> deny
+              <Kbd>J</Kbd> <Kbd>K</Kbd> move · <Kbd>A</Kbd> approve · <Kbd>L</Kbd> for longer · <Kbd>E</Kbd>{' '}
+              edit · <Kbd>D</Kbd> deny
             </span>
           )}
         </>

@@ -10,9 +10,10 @@ import { Kbd } from '../ui/kbd.tsx';
 import { InlineFailure } from '../ui/outcome.tsx';
 import { useHotkeys } from '../ui/use-hotkeys.ts';
 import { commandOf, optionsOf, readAction } from './ask-action.tsx';
+import { RememberForm } from './remember-form.tsx';
 import { type Decision, useDecide } from './use-decide.ts';
 
-type Mode = 'choose' | 'edit' | 'deny';
+type Mode = 'choose' | 'edit' | 'deny' | 'remember';
 
 interface AskControlsProps {
   ask: AskView;
@@ -33,6 +34,7 @@ export function AskControls({ ask, active, compact = false }: AskControlsProps) 
     {
       a: () => !isQuestion && decide.mutate({ decision: 'approve' }),
       e: () => canEdit && setMode('edit'),
+      l: () => ask.offer !== null && setMode('remember'),
       d: () => setMode('deny'),
     },
     active && canAct && mode === 'choose' && !decide.isPending,
@@ -59,6 +61,11 @@ export function AskControls({ ask, active, compact = false }: AskControlsProps) 
           >
             Approve <Kbd inverted>A</Kbd>
           </Button>
+          {ask.offer !== null && (
+            <Button disabled={decide.isPending} onClick={() => setMode('remember')}>
+              Approve for longer <Kbd>L</Kbd>
+            </Button>
+          )}
           {canEdit && (
             <Button disabled={decide.isPending} onClick={() => setMode('edit')}>
               Edit <Kbd>E</Kbd>
@@ -71,6 +78,9 @@ export function AskControls({ ask, active, compact = false }: AskControlsProps) 
       )}
       {mode === 'edit' && (
         <EditForm ask={ask} busy={decide.isPending} onDecide={decide.mutate} onCancel={cancel} />
+      )}
+      {mode === 'remember' && ask.offer !== null && (
+        <RememberForm offer={ask.offer} busy={decide.isPending} onDecide={decide.mutate} onCancel={cancel} />
       )}
       {mode === 'deny' && <DenyForm busy={decide.isPending} onDecide={decide.mutate} onCancel={cancel} />}
       <InlineFailure error={decide.error} />

@@ -77,6 +77,8 @@ export function AskState({ ask }: { ask: AskView }) {
   );
 }
 
+const kept = { run: ', for the whole run', rule: ', and kept as a rule' };
+
 function decisionWord(decision: AskView['decision']): string {
   if (decision === 'approve') return 'approved';
   return decision === 'deny' ? 'denied' : 'answered';
@@ -87,7 +89,7 @@ function Decided({ ask }: { ask: AskView }) {
     <div className="rounded-lg border border-line bg-sunken px-3.5 py-2.5">
       <p className="font-medium">
         {ask.status === 'decided' &&
-          `${words(decisionWord(ask.decision))}${ask.input === null ? '' : ', with other arguments,'} by ${ask.decidedBy ?? 'somebody'}`}
+          `${words(decisionWord(ask.decision))}${ask.input === null ? '' : ', with other arguments,'} by ${ask.decidedBy ?? 'somebody'}${ask.remember === null ? '' : kept[ask.remember]}`}
         {ask.status === 'expired' && 'Nobody decided in time; the default held.'}
         {ask.status === 'withdrawn' && 'Taken back: the run ended before anybody decided.'}
       </p>

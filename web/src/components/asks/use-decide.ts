@@ -8,8 +8,11 @@ export interface Decision {
   answer?: string;
   /** The arguments that run instead of those that were asked for. */
   input?: Record<string, unknown>;
+  /** How long the approval holds beyond this one call. */
+  remember?: 'run' | 'rule';
 }
 
+const remembered = { run: ', for the rest of this run', rule: ', and kept as a rule' };
 const said = { approve: 'Approved', deny: 'Denied', answer: 'Answered' };
 
 /** Decides an ask about exactly the action that was shown: the decision carries its hash. */
@@ -17,14 +20,22 @@ export function useDecide(ask: AskView) {
   const { api, queries } = useParts();
   const toast = useToast();
   return useMutation({
-    mutationFn: ({ decision, answer = '', input }: Decision) =>
+    mutationFn: ({ decision, answer = '', input, remember }: Decision) =>
       api.post(
         `/asks/${ask.id}/decide`,
-        { decision, answer, actionHash: ask.actionHash, ...(input === undefined ? {} : { input }) },
+        {
+          decision,
+          answer,
+          actionHash: ask.actionHash,
+          ...(input === undefined ? {} : { input }),
+          ...(remember === undefined ? {} : { remember }),
+        },
         askView,
       ),
-    onSuccess: (decided, { input }) => {
-      toast(`${said[decided.decision ?? 'answer']}${input === undefined ? '' : ', as you edited it'}.`);
+    onSuccess: (decided, { input, remember }) => {
+      const edited = input === undefined ? '' : ', as you edited it';
+      const kept = remember === undefined ? '' : remembered[remember];
+      toast(`${said[decided.decision ?? 'answer']}${edited}${kept}.`);
       queries.setQueryData(['ask', ask.id], decided);
       void queries.invalidateQueries({ queryKey: ['status'] });
       void queries.invalidateQueries({ queryKey: ['asks'] });

@@ -21,6 +21,7 @@ const groups: { title: string; keys: [string, string][] }[] = [
       ['J  K', 'Next, previous'],
       ['Enter', 'Open'],
       ['A', 'Approve'],
+      ['L', 'Approve for the run, or as a rule'],
       ['E', 'Edit, then approve'],
       ['D', 'Deny with a reason'],
     ],

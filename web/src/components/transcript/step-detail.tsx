@@ -61,6 +61,14 @@ function Facts({ step }: { step: Step }) {
           {typeof step.result?.exitCode === 'number' && ` · exit ${step.result.exitCode}`}
         </Fact>
       )}
+      {step.kind === 'tool' && (step.result?.taint ?? []).length > 0 && (
+        <Fact name="Brought in">
+          {(step.result?.taint ?? []).map(({ kind, source }) => `${kind}: ${source}`).join('; ')}
+        </Fact>
+      )}
+      {step.kind === 'tool' && (step.result?.keptFrom ?? []).length > 0 && (
+        <Fact name="Kept from">{(step.result?.keptFrom ?? []).map(({ host }) => host).join(', ')}</Fact>
+      )}
       {step.usage !== null && (
         <Fact name="Tokens">
           {tokens(step.usage.input)} in, {tokens(step.usage.cachedInput)} of them cached ·{' '}

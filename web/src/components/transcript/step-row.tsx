@@ -196,6 +196,7 @@ function ToolBody({ step, onSelect }: { step: ToolStep; onSelect: () => void }) 
             <span className="text-fail">−{counts.removed}</span>
           </span>
         )}
+        <TaintMarks step={step} />
         {failed && (
           <span className="shrink-0 text-fail">
             {typeof exit === 'number' ? `exit ${exit}` : (step.error?.class ?? step.status.replace('_', ' '))}
@@ -205,6 +206,24 @@ function ToolBody({ step, onSelect }: { step: ToolStep; onSelect: () => void }) 
       {failed && output !== '' && <Output text={lastLines(output, 8)} bad />}
     </>
   );
+}
+
+/** What the call brought into the run: private data, or words that others may have written. */
+function TaintMarks({ step }: { step: ToolStep }) {
+  const taint = step.result?.taint ?? [];
+  const kinds = [...new Set(taint.map(({ kind }) => kind))];
+  return kinds.map((kind) => (
+    <span
+      key={kind}
+      className="shrink-0 rounded border border-line px-1 text-xs text-ink-3"
+      title={`${kind}: ${taint
+        .filter((one) => one.kind === kind)
+        .map(({ source }) => source)
+        .join(', ')}`}
+    >
+      {kind}
+    </span>
+  ));
 }
 
 function Output({ text, bad = false }: { text: string; bad?: boolean }) {

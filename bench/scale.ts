@@ -1,0 +1,47 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectionStringOf } from '../server/database/connection.ts';
+import { atMost, report, rounded } from './measure/report.ts';
+import { startServer } from './measure/server-process.ts';
+import { startStore } from './measure/store.ts';
+import { fill } from './scale/fill.ts';
+import { measureIdleAgents } from './scale/idle-agents.ts';
+import { askAll } from './scale/questions.ts';
+
+/*
+ * A million tasks and ten million events in the embedded PostgreSQL, asked over HTTP; then ten thousand idle agents.
+ * About 9 GB of disk while it runs, and ten minutes. `npm run bench -- scale 100000` for a tenth.
+ */
+const tasks = Number(process.argv[2] ?? 1_000_000);
+const amounts = { tasks, events: tasks * 10 };
+/** Only the questions whose name holds it; then nothing is kept. */
+const only = process.argv[3];
+const repeats = 150;
+const idle = 10_000;
+
+await using stack = new AsyncDisposableStack();
+const store = stack.use(await startStore());
+console.log(`filling with ${amounts.tasks} tasks and ${amounts.events} events`);
+await fill(store.connection, amounts);
+const home = await mkdtemp(join(tmpdir(), 'mission-bench-'));
+stack.defer(() => rm(home, { recursive: true, force: true }));
+const http = { requestsPerSecond: 100_000, connections: 20_000, connectionsPerPrincipal: 20_000 };
+await writeFile(join(home, 'mission.config.json'), JSON.stringify({ http }));
+const server = stack.use(
+  await startServer(home, { DATABASE_URL: connectionStringOf(store.connection), MISSION_LOG: 'error' }),
+);
+const load = loadavg()[0] ?? 0;
+const answers = await askAll(store.connection, server, repeats, only);
+if (only === undefined) await conclude();
+
+async function conclude(): Promise<void> {
+  const agents = await measureIdleAgents(store.connection, server, idle);
+  const rows = answers.map((answer) => ({ ...answer, 'load of the machine': rounded(load) }));
+  report('scale', rows, [
+    ...answers.map((answer) => atMost(`${answer.question}, p95`, answer['p95 ms'], 10, 'ms')),
+    atMost(`${idle} idle agents that tell of themselves: the server`, agents.rows.server, 100, 'MiB'),
+    atMost(`${idle} idle agents that tell of themselves: their tables`, agents.rows.tables, 100, 'MiB'),
+    atMost(`${idle} idle agents with an open socket each: the server`, agents.sockets, 100, 'MiB'),
+  ]);
+}
