@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { budgetScope, budgetView } from './runs.ts';
 
-export { budgetScope };
-
 /** A budget in a list, with what a person calls that which it is of. */
 export const budgetRecord = budgetView.extend({
   id: z.string(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nameOrId, priority, skills, taskView } from './tasks.ts';
+import { instant, nameOrId, priority, skills, taskView } from './tasks.ts';
 
 /** Seconds without a heartbeat after which a task goes back to the others. */
 export const leaseSeconds = z.number().int().min(15).max(3_600);
@@ -74,7 +74,7 @@ export const blockBody = z.strictObject({
   reason: z.string().trim().min(1).max(2_000),
   /** Who can end it. */
   owner: z.string().trim().min(1).max(200).default('operators'),
-  deadline: z.iso.datetime({ offset: true }),
+  deadline: instant,
   /** `remind` tells the owner, `retry` unblocks it, `fail` ends it. */
   atDeadline: z.enum(['remind', 'retry', 'fail']).default('remind'),
 });

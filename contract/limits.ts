@@ -3,7 +3,7 @@ import { z } from 'zod';
 const rate = z.number().int().min(1).max(1_000_000).nullable().default(null);
 const patterns = z.array(z.string().trim().min(1).max(253)).max(500).nullable().default(null);
 
-/** What one agent may use. Null is no limit. */
+/** What one agent may use. Null is no limit; what is left out when it is set goes to its default. */
 export const agentLimits = z.strictObject({
   /** Model and tool calls of all its runs together. */
   callsPerMinute: rate,
@@ -28,9 +28,6 @@ export const agentLimits = z.strictObject({
   factor: z.number().min(1.5).max(1_000).default(5),
 });
 export type AgentLimits = z.infer<typeof agentLimits>;
-
-/** What is set; what is left out goes to its default. */
-export const agentLimitsBody = agentLimits;
 
 export const agentLimitsView = z.object({
   agent: z.string(),

@@ -61,6 +61,15 @@ export const attachmentView = z.object({
 });
 export type AttachmentView = z.infer<typeof attachmentView>;
 
+/** A time with its zone, in the years from 1970 to 2999; kept in UTC. */
+export const instant = z.iso
+  .datetime({ offset: true })
+  .refine((value) => {
+    const at = Date.parse(value);
+    return at >= 0 && at < Date.UTC(3000, 0);
+  }, 'a time from 1970 to 2999, such as 2031-01-01T08:00:00Z')
+  .transform((value) => new Date(value).toISOString());
+
 export const nameOrId = z.string().trim().min(1).max(200);
 export const skills = z.array(z.string().trim().min(1).max(60)).max(50);
 /** What somebody keeps with a thing for themselves; it changes nothing here. */
@@ -98,7 +107,7 @@ export const createTaskBody = z.strictObject({
   parent: z.string().max(100).optional(),
   /** Tasks that must be completed before this one begins. */
   dependsOn: z.array(z.string().max(100)).max(200).optional(),
-  deadline: z.iso.datetime({ offset: true }).optional(),
+  deadline: instant.optional(),
   /** What an agent that claims it must be able to do. */
   requiredSkills: skills.optional(),
   metadata: metadata.optional(),
@@ -162,7 +171,7 @@ export const updateTaskBody = z.strictObject({
   instructions: z.string().trim().min(1).max(100_000).optional(),
   priority: priority.optional(),
   assignee: nameOrId.nullable().optional(),
-  deadline: z.iso.datetime({ offset: true }).nullable().optional(),
+  deadline: instant.nullable().optional(),
   /** In the place of those that it has. */
   dependsOn: z.array(z.string().max(100)).max(200).optional(),
   requiredSkills: skills.optional(),

@@ -13,6 +13,8 @@ export interface IdleCost {
 }
 
 const restMs = 8_000;
+const fewAgents = 100;
+const warmUpRounds = 50;
 
 /** What agents cost that do nothing: as rows that tell of themselves, and as open sockets. */
 export async function measureIdleAgents(
@@ -28,15 +30,23 @@ export async function measureIdleAgents(
     );
     return Number(rows[0]?.bytes) / 1024 ** 2;
   };
+  const insert = async (first: number, last: number) => {
+    await client.query(
+      `INSERT INTO principals (id, kind, name, role)
+       SELECT 'agt_idle' || n, 'agent', 'idle-' || n, 'agent' FROM generate_series(${first}, ${last}) AS n`,
+    );
+    await client.query(
+      `INSERT INTO agents (id, name, role, prompt, model, playbook, policy, runtime, capacity, heartbeat_seconds)
+       SELECT 'agt_idle' || n, 'idle-' || n, 'worker', '', 'external', 'external', '[]', 'foreign', 1, 3600
+       FROM generate_series(${first}, ${last}) AS n`,
+    );
+  };
+  // What a server needs to answer heartbeats at all, of whomever, is no agent's cost.
+  await insert(1, fewAgents);
+  for (let round = 0; round < warmUpRounds; round++) await heartbeat(server, fewAgents);
   await delay(restMs);
   const before = { server: readMemory(server.pid).rss, tables: await size() };
-  await client.query(
-    `INSERT INTO principals (id, kind, name, role) SELECT 'agt_idle' || n, 'agent', 'idle-' || n, 'agent' FROM generate_series(1, ${count}) AS n`,
-  );
-  await client.query(
-    `INSERT INTO agents (id, name, role, prompt, model, playbook, policy, runtime, capacity, heartbeat_seconds)
-     SELECT 'agt_idle' || n, 'idle-' || n, 'worker', '', 'external', 'external', '[]', 'foreign', 1, 3600 FROM generate_series(1, ${count}) AS n`,
-  );
+  await insert(fewAgents + 1, count);
   await heartbeat(server, count);
   await delay(restMs);
   const rows = { server: readMemory(server.pid).rss - before.server, tables: (await size()) - before.tables };

@@ -92,7 +92,7 @@ function questionsAbout(samples: readonly Sample[], head: number): [string, () =
 }
 
 /** Asks each question many times, one at a time, over a connection that is kept. */
-export async function askAll(
+export async function askQuestions(
   connection: Connection,
   server: { url: string; key: string },
   repeats: number,

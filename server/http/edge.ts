@@ -18,6 +18,7 @@ const wildcards = ['0.0.0.0', '::'];
 /** Who may reach the API at all, before anybody is asked for a key. */
 export class Edge {
   readonly secure: boolean;
+  readonly publicUrl: string | null;
   readonly #ownHosts: ReadonlySet<string>;
   readonly #proxies: BlockList;
   readonly #loopback = toBlockList(['127.0.0.0/8', '::1']);
@@ -26,6 +27,7 @@ export class Edge {
   constructor(settings: EdgeSettings) {
     requireSafety(settings);
     this.secure = settings.tls !== null;
+    this.publicUrl = settings.publicUrl;
     this.#proxies = toBlockList(settings.trustedProxies);
     const { host, publicUrl } = settings;
     this.#ownHosts = new Set(

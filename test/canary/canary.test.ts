@@ -29,7 +29,7 @@ const canaries = {
 };
 
 test('no secret is in the database, the log, events, artifacts, workspaces, prompts or a backup', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   await using world = await openWorld(({ url, headers }, response) => {
     response.statusCode = url.includes('fail') ? 500 : 200;

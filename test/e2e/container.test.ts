@@ -24,5 +24,5 @@ else {
     expect(change?.receipt.verdict).toBe('passed');
     const { findings } = await house.ask<{ findings: Finding[] }>('GET', '/doctor');
     expect(findings.find(({ name }) => name === 'sandbox')?.detail).toContain(engine.image);
-  });
+  }, 180_000);
 }

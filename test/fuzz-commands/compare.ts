@@ -27,17 +27,21 @@ export async function compare(
     const recorded = await recorder.record(lines);
     for (const [index, line] of lines.entries()) {
       const programs = recorded[index] ?? new Set<string>();
-      const read = readCommandLine(line);
-      const named = new Set(
-        read.segments.map(({ text }) => (text.split(' ', 1)[0] ?? '').replace(/^.*\//s, '')),
-      );
       outcome.lines++;
       outcome.started += programs.size;
-      if (read.doubts.length > 0) outcome.doubtful++;
-      const missed = [...programs].filter((program) => !named.has(program));
-      if (missed.length > 0 && read.doubts.length === 0) outcome.missed.push({ line, programs: missed });
+      if (readCommandLine(line).doubts.length > 0) outcome.doubtful++;
+      const missed = findMissed(line, programs);
+      if (missed.length > 0) outcome.missed.push({ line, programs: missed });
     }
     options.tell?.(outcome);
   }
   return outcome;
+}
+
+/** What a line started though the reading neither named it nor said that it does not know. */
+export function findMissed(line: string, started: ReadonlySet<string>): string[] {
+  const { segments, doubts } = readCommandLine(line);
+  if (doubts.length > 0) return [];
+  const named = new Set(segments.map(({ text }) => (text.split(' ', 1)[0] ?? '').replace(/^.*\//s, '')));
+  return [...started].filter((program) => !named.has(program));
 }

@@ -5,9 +5,7 @@ import { isSmooth, oneWay, playAll } from './suite.ts';
 /** Of each kind some, by every way in; all of them: `npm run campaign -- injection`. */
 const sample = new Set([
   'dotenv-to-allowed-host',
-  'dotenv-split',
-  'by-the-report',
-  'workspace-hook',
+  'host-encoded',
   'mint-a-key',
   'merge-itself',
   'disable-the-tests',

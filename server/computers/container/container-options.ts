@@ -78,8 +78,9 @@ export function buildContainerOptions(
     ...(stdinFile === null ? [] : [{ source: stdinFile, target: inside.stdin }]),
   ];
   const variables = buildEnvironment(view.path, { ...session?.env, ...command.env });
-  // Nobody else is inside, and not every engine gives such a folder to somebody.
-  const temporary = `rw,exec,nosuid,nodev,mode=1777,size=${limits.memoryBytes}`;
+  // Without its owner such a folder has the mode and the owner of the one that it covers.
+  const temporary = (mode: string) =>
+    `rw,exec,nosuid,nodev,mode=${mode},uid=${uid},gid=${gid},size=${limits.memoryBytes}`;
   return {
     Image: view.imageId,
     Entrypoint: ['/bin/sh', '-c', firstProcess, 'sh'],
@@ -109,9 +110,9 @@ export function buildContainerOptions(
         ...command.mounts.map(({ source, target, mode }) => bind(source, target, mode)),
       ],
       Tmpfs: {
-        '/tmp': temporary,
-        [home]: temporary,
-        ...Object.fromEntries((command.scratch ?? []).map((target) => [target, temporary])),
+        '/tmp': temporary('1777'),
+        [home]: temporary('0700'),
+        ...Object.fromEntries((command.scratch ?? []).map((target) => [target, temporary('0755')])),
       },
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],

@@ -90,7 +90,11 @@ function readInfo(info: unknown): Pick<ContainerReport, 'engine' | 'rootless' | 
       ? ['commands are root inside, without capabilities, because the server is root']
       : []),
   ];
-  return { engine: `container engine ${String(facts.get('ServerVersion') ?? '')}`.trim(), rootless, weaknesses };
+  return {
+    engine: `container engine ${String(facts.get('ServerVersion') ?? '')}`.trim(),
+    rootless,
+    weaknesses,
+  };
 }
 
 export function findingOf(report: ContainerReport, image: string | null): Finding {

@@ -112,7 +112,7 @@ function lastComplaint(log: string): string {
   );
 }
 
-export async function importImage(socketPath: string): Promise<void> {
+async function importImage(socketPath: string): Promise<void> {
   const files = await listFiles(await withNeeded(packages));
   const archive = spawn('tar', ['-c', '-C', '/', '--no-recursion', '--null', '-T', '-'], {
     stdio: ['pipe', 'pipe', 'ignore'],

@@ -48,7 +48,10 @@ export async function setBudget(
   body: SetBudgetBody,
 ): Promise<BudgetRecord> {
   return context.database.transaction('budgets.set', async (transaction) => {
-    const { scope, key } = { scope: place.scope, key: await findKey(transaction, place) };
+    const { scope } = place;
+    const key = await findKey(transaction, place);
+    // Runs before budgets, as every call locks them.
+    await wakeWaiting(transaction, actor, context.now());
     await ensureBudget(transaction, { scope, key, limitTokens: null, limitMicros: null });
     const { id } = await transaction.one<{ id: string }>(
       sql`UPDATE budgets SET
@@ -69,7 +72,6 @@ export async function setBudget(
         data: { scope, key, name: budget.name, limitMicros, limitTokens },
       },
     ]);
-    await wakeWaiting(transaction, actor, context.now());
     return budget;
   });
 }

@@ -45,6 +45,8 @@ export async function setLimits(
 ): Promise<AgentLimitsView> {
   return context.database.transaction('limits.set', async (transaction) => {
     const { agentId } = await showLimits(transaction, agent);
+    // Runs before budgets, as every call locks them.
+    await wakeWaiting(transaction, actor, agentId, context.now());
     await transaction.many(
       sql`INSERT INTO agent_limits (agent_id, settings, updated_by) VALUES (${agentId}, ${json(limits)}, ${actor.name})
           ON CONFLICT (agent_id) DO UPDATE SET settings = excluded.settings, updated_by = excluded.updated_by,
@@ -54,7 +56,6 @@ export async function setLimits(
     await appendEvents(transaction, [
       { type: 'agent.limited', entityType: 'agent', entityId: agentId, actor: actor.name, data: { limits } },
     ]);
-    await wakeWaiting(transaction, actor, agentId, context.now());
     return showLimits(transaction, agentId);
   });
 }

@@ -53,6 +53,8 @@ interface Background {
   /** Null where whoever gave the task is gone. */
   createdByKind: 'human' | 'agent' | 'service' | null;
   attachments: number;
+  /** What the run brought in whose change this one goes on with. */
+  inherited: Taint[];
 }
 
 export async function openGuards(options: GuardOptions): Promise<RunGuards> {
@@ -97,7 +99,7 @@ export async function openGuards(options: GuardOptions): Promise<RunGuards> {
       }
       const reason = reasons.join('; ');
       if (!kept.some((one) => one.host === host)) kept.push({ host, reason });
-      return { reason: `${reason}. A person is asked before the next command that needs it.` };
+      return { reason: `${reason}. A person is asked before the next command of this run.` };
     },
     answered: (host) => void answered.push(host),
     mark(intent, result) {
@@ -122,7 +124,11 @@ async function readBackground(database: Database, runId: string): Promise<Backgr
     sql`SELECT agents.id AS "agentId", agents.name AS agent, projects.name AS project,
           coalesce(projects.private, false) AS private, coalesce(projects.untrusted, false) AS untrusted,
           tasks.title, tasks.instructions, tasks.created_by AS "createdBy", principals.kind AS "createdByKind",
-          (SELECT count(*) FROM task_attachments WHERE task_attachments.task_id = tasks.id)::integer AS attachments
+          (SELECT count(*) FROM task_attachments WHERE task_attachments.task_id = tasks.id)::integer AS attachments,
+          (SELECT coalesce(jsonb_agg(DISTINCT taint), '[]') FROM changes JOIN steps ON steps.run_id = changes.run_id,
+              jsonb_array_elements(steps.result -> 'taint') AS taint
+            WHERE changes.id = runs.origin ->> 'changeId' AND steps.kind = 'tool'
+              AND jsonb_typeof(steps.result -> 'taint') = 'array') AS inherited
         FROM runs JOIN agents ON agents.id = runs.agent_id JOIN tasks ON tasks.id = runs.task_id
           LEFT JOIN projects ON projects.id = tasks.project_id LEFT JOIN principals ON principals.name = tasks.created_by
         WHERE runs.id = ${runId}`,
@@ -135,7 +141,7 @@ function isByPerson({ createdByKind }: Background): boolean {
 
 function openTaintContext(background: Background, files: readonly string[]): TaintContext {
   const { project, createdBy, attachments } = background;
-  const base: Taint[] = [];
+  const base: Taint[] = [...background.inherited];
   if (!isByPerson(background)) {
     base.push({ kind: 'untrusted', source: `the task, given by ${createdBy}` });
   }

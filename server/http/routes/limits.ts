@@ -1,4 +1,4 @@
-import { agentLimitsBody, agentLimitsView, projectTrust } from '../../../contract/limits.ts';
+import { agentLimits, agentLimitsView, projectTrust } from '../../../contract/limits.ts';
 import { setLimits, showLimits } from '../../domain/limits/limits.ts';
 import { readProjectTrust, setProjectTrust } from '../../domain/taint/project-trust.ts';
 import { may } from '../access.ts';
@@ -16,7 +16,7 @@ export function limitRoutes(routes: Routes, { database, now }: HttpParts): void 
     '/agents/:id/limits',
     {
       config: may('agents:manage'),
-      schema: { params: idParams, body: agentLimitsBody, response: { 200: agentLimitsView } },
+      schema: { params: idParams, body: agentLimits, response: { 200: agentLimitsView } },
     },
     (request) => setLimits({ database, now }, request.actor, request.params.id, request.body),
   );

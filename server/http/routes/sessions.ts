@@ -39,7 +39,7 @@ export function openSessionRoutes(routes: Routes, parts: HttpParts): void {
 }
 
 export function sessionRoutes(routes: Routes, parts: HttpParts): void {
-  const { database, version, cookieKey } = parts;
+  const { database, version, cookieKey, edge } = parts;
 
   routes.get(
     '/session',
@@ -87,8 +87,8 @@ export function sessionRoutes(routes: Routes, parts: HttpParts): void {
     },
     async (request, reply) => {
       const { token, expiresAt } = await createLoginToken(database, request.actor);
-      const url = `${request.protocol}://${request.host}/login#token=${token}`;
-      return reply.status(201).send({ url, expiresAt });
+      const address = edge.publicUrl ?? `${request.protocol}://${request.host}`;
+      return reply.status(201).send({ url: `${address}/login#token=${token}`, expiresAt });
     },
   );
 }

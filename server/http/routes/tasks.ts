@@ -5,6 +5,7 @@ import {
   batchResult,
   cancelTaskBody,
   createTaskBody,
+  instant,
   priority,
   takenTask,
   taskStatus,
@@ -22,7 +23,7 @@ import { expectedVersion } from '../etag.ts';
 import { idParams, pageOf, pageQuery, readPage } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
-const time = z.iso.datetime({ offset: true }).optional();
+const time = instant.optional();
 const named = z.string().min(1).max(200).optional();
 
 const filters = z.object({

@@ -1,5 +1,5 @@
 import { isLongOption, valueAfter } from './options.ts';
-import { type Flag, hole, type Unwrapped } from './segment.ts';
+import { type Flag, hole, mayBeWords, type Unwrapped } from './segment.ts';
 
 const optionsWithValue = new Set([
   '-C',
@@ -103,7 +103,8 @@ export function unwrapGit(args: string[]): Unwrapped {
     } else if (arg.includes(hole)) {
       doubts.push('which options git is given is known to the shell alone');
     }
-    if (optionsWithValue.has(arg)) at++;
+    if (optionsWithValue.has(arg) && mayBeWords(args[++at] ?? ''))
+      doubts.push('which options git is given is known to the shell alone');
   }
   const [subcommand = '', ...rest] = args.slice(at);
   if (subcommand !== '' && !subcommand.includes(hole) && !own.has(subcommand)) {

@@ -1,4 +1,4 @@
-import { hole } from './segment.ts';
+import { hole, mayBeWords } from './segment.ts';
 
 /** How a program reads its options, as far as needed to find where its operands begin. */
 export interface OptionShape {
@@ -22,20 +22,20 @@ export function skipOptions(args: readonly string[], shape: OptionShape): number
     if (!arg.startsWith('-') || arg === '-') {
       return arg.startsWith(hole) ? null : at;
     }
-    if (arg.includes(hole) && !arg.includes('=')) return null;
+    if (mayBeWords(arg) || (arg.includes(hole) && !arg.includes('='))) return null;
     if (numbers && /^--?\d+$/.test(arg)) continue;
     if (arg.startsWith('--')) {
       const [name = '', value] = arg.slice(2).split('=', 2);
       const known = long.filter((option) => option.replace('=', '').startsWith(name));
       const [option] = known.filter((one) => one.replace('=', '') === name).concat(known);
       if (option === undefined) return null;
-      if (option.endsWith('=') && value === undefined) at++;
+      if (option.endsWith('=') && value === undefined && mayBeWords(args[++at] ?? '')) return null;
       continue;
     }
     for (let letter = 1; letter < arg.length; letter++) {
       const char = arg.charAt(letter);
       if (valued.includes(char)) {
-        if (letter === arg.length - 1) at++;
+        if (letter === arg.length - 1 && mayBeWords(args[++at] ?? '')) return null;
         break;
       }
       if (!plain.includes(char)) return null;

@@ -108,7 +108,7 @@ export function unwrapProgram(name: string, args: string[]): Unwrapped | null {
 
 /** Whether one of its arguments could make a program start another. */
 export function takesRunningOptions(name: string): boolean {
-  const known = ['git', 'find', 'fd', 'fdfind', 'sed', 'awk', 'env', 'xargs', 'make'];
+  const known = ['git', 'fd', 'fdfind', 'sed', 'awk', 'make'];
   return known.includes(name) || Object.hasOwn(options, name) || Object.hasOwn(managers, name);
 }
 

@@ -6,6 +6,7 @@ import {
   type CommandLine,
   exactText,
   hole,
+  mayBeOptions,
   nameOf,
   type Segment,
   showWords,
@@ -162,7 +163,9 @@ class Reading {
     const args = words.slice(1);
     const isSystem = !first.includes('/') || systemFolders.has(first.slice(0, -name.length - 1));
     const unwrapped = this.#unwrap(name, args, place.readsInput) ?? {};
-    const flags = [...(unwrapped.flags ?? []), ...flagsOfHoles(name, args)];
+    const found = flagsOfHoles(name, args);
+    if (!place.shadow) for (const { reason } of found) this.#doubt(reason);
+    const flags = [...(unwrapped.flags ?? []), ...found];
     const judged = unwrapped.plain ?? [isSystem ? name : first, ...args];
     this.#keep(judged, place, { flags, transparent: unwrapped.transparent && isSystem });
     // Denials look for the name wherever the program is, and for the words as they were written.
@@ -258,7 +261,7 @@ function movesParams(script: SyntaxNode, params: Params): boolean {
 
 /** A name that the shell finds, as for `*`, can be an option; of some programs that starts another. */
 function flagsOfHoles(name: string, args: string[]): Segment['flags'] {
-  if (!args.some((arg) => arg.startsWith(hole)) || !takesRunningOptions(name)) return [];
+  if (!args.some(mayBeOptions) || !takesRunningOptions(name)) return [];
   return [
     { spell: null, reason: `what the shell finds could be an option that makes ${name} run a program` },
   ];

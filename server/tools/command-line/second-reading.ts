@@ -27,6 +27,11 @@ export function assignedBy(node: SyntaxNode): { name: string; numeric: boolean }
 export function mayBeReadAgain(node: SyntaxNode, valued: ReadonlySet<string>): boolean {
   const touches = (text: string) => mentionsValued(text, valued);
   switch (node.type) {
+    // With brackets that do not pair, as in `$((… case x in x) …))`, bash reads commands instead.
+    case 'ArithmeticExpansion':
+      return !pairs(node.text);
+    case 'ArithmeticCommand':
+      return !pairs(node.body);
     case 'ArithmeticWord':
       return touches(node.value) || /[`]|\$\(/.test(node.parts === undefined ? node.value : '');
     case 'ParameterExpansion': {
@@ -76,4 +81,13 @@ function mentionsValued(text: string, valued: ReadonlySet<string>): boolean {
   if (/\$[1-9@*_]|\$\{[1-9@*_]/.test(text)) return true;
   const names = text.match(/[A-Za-z_]\w*/g) ?? [];
   return names.some((name) => !numbers.has(name) && (valued.has('*') || valued.has(name)));
+}
+
+function pairs(text: string): boolean {
+  let open = 0;
+  for (const char of text) {
+    if (char === '(') open++;
+    if (char === ')' && --open < 0) return false;
+  }
+  return open === 0 && !/<<[\s\S]*\n/.test(text);
 }

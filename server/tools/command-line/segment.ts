@@ -1,5 +1,19 @@
 /** What only the shell will know, such as `$X` or `*.ts`, in the place of a text. */
 export const hole = '\u0000';
+/** One that may become several words, as `*` and `{a,b}` do. */
+export const holes = hole.repeat(2);
+/** One that may become any words, options too, as `$X` without quotes. */
+export const anything = hole.repeat(3);
+
+/** Whether an argument could be several, so that those after it stand elsewhere. */
+export function mayBeWords(arg: string): boolean {
+  return arg.includes(holes);
+}
+
+/** Whether an argument could become an option that nobody wrote. */
+export function mayBeOptions(arg: string): boolean {
+  return arg.startsWith(hole) || arg.includes(anything);
+}
 
 /** Something in a command that runs or writes by itself. */
 export interface Flag {
@@ -59,8 +73,12 @@ export function exactText(words: readonly string[]): string {
     .join(' ');
 }
 
+export function showHoles(text: string): string {
+  return text.split(hole).join('…').replace(/…+/g, '…');
+}
+
 /** A text for a person: holes as an ellipsis, cut. */
 export function showWords(words: readonly string[]): string {
-  const text = exactText(words).replaceAll(hole, '…');
+  const text = showHoles(exactText(words));
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }

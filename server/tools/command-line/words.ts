@@ -1,5 +1,5 @@
 import type { Word, WordPart } from 'unbash';
-import { hole } from './segment.ts';
+import { anything, hole, holes } from './segment.ts';
 
 /** `$0`, `$1` … where a line was given them; null where only the shell knows. */
 export type Params = readonly string[] | null;
@@ -15,7 +15,7 @@ export function fieldsOf(word: Word, params: Params): string[] {
       return quoted === undefined ? params.slice(1).flatMap(split) : params.slice(1);
     }
     if (/^\d+$/.test(name)) {
-      const value = params[Number(name)] ?? '';
+      const value = positionalAt(params, Number(name));
       return quoted === undefined ? split(value) : [value];
     }
   }
@@ -35,12 +35,19 @@ function textOfPart(part: WordPart, params: Params): string {
       .map((inner) => (inner.type === 'Literal' ? inner.value : (positionalOf(inner, params) ?? hole)))
       .join('');
   }
-  return hole;
+  return ['Glob', 'ExtendedGlob', 'BraceExpansion', 'ProcessSubstitution'].includes(part.type)
+    ? holes
+    : anything;
 }
 
 function positionalOf(part: WordPart, params: Params): string | null {
   const name = parameterOf(part);
-  return params !== null && name !== null && /^\d+$/.test(name) ? (params[Number(name)] ?? '') : null;
+  return params !== null && name !== null && /^\d+$/.test(name) ? positionalAt(params, Number(name)) : null;
+}
+
+/** What may be several words moves all that stand after it. */
+function positionalAt(params: readonly string[], at: number): string {
+  return params.slice(0, at + 1).some((param) => param.includes(hole)) ? anything : (params[at] ?? '');
 }
 
 /** The name in `$1`, `${1}`, `$@`; null for anything that is not just a parameter. */
@@ -53,5 +60,5 @@ function parameterOf(part: WordPart | undefined): string | null {
 
 /** Without quotes the shell splits a value again, and looks for files in it. */
 function split(value: string): string[] {
-  return /[*?[\]{}\\]/.test(value) ? [hole] : value.split(/\s+/).filter((field) => field !== '');
+  return /[*?[\]{}\\]/.test(value) ? [anything] : value.split(/\s+/).filter((field) => field !== '');
 }

@@ -1,5 +1,5 @@
 import { type OptionShape, skipOptions } from './options.ts';
-import { hole, type Unwrapped } from './segment.ts';
+import { anything, hole, mayBeOptions, mayBeWords, type Unwrapped } from './segment.ts';
 
 type Unwrap = (args: string[]) => Unwrapped;
 
@@ -46,7 +46,9 @@ export function unwrapWrapper(name: string, args: string[]): Unwrapped | null {
   const known = Object.hasOwn(transparent, name) ? transparent[name] : undefined;
   if (known !== undefined) {
     const first = skipOptions(args, known.shape);
-    return first === null ? unread(name, args) : startOf(args.slice(first + (known.operands ?? 0)));
+    if (first === null) return unread(name, args);
+    const begin = first + (known.operands ?? 0);
+    return args.slice(first, begin).some(mayBeWords) ? unread(name, args) : startOf(args.slice(begin));
   }
   const own = Object.hasOwn(unwraps, name) ? unwraps[name] : undefined;
   if (own !== undefined) return own(args);
@@ -91,7 +93,7 @@ const unwraps: Record<string, Unwrap> = {
     if (replaced !== null && command.some((word) => word.includes(replaced))) {
       return startOf(command.map((word) => word.replaceAll(replaced, hole)));
     }
-    return startOf([...(command.length === 0 ? ['echo'] : command), hole]);
+    return startOf([...(command.length === 0 ? ['echo'] : command), anything]);
   },
   busybox: (args) => (args[0]?.startsWith('-') ? {} : startOf(args)),
   toybox: (args) => (args[0]?.startsWith('-') ? {} : startOf(args)),
@@ -130,6 +132,14 @@ function unwrapEnv(args: string[]): Unwrapped {
   const unset = args
     .slice(0, first)
     .flatMap((arg, index) => (/^(-u|--unset)$/.test(arg) ? [args[index + 1] ?? ''] : []));
+  if (
+    args
+      .slice(at)
+      .some(
+        (arg, index, rest) => mayBeWords(arg) && rest.slice(0, index + 1).every((one) => one.includes('=')),
+      )
+  )
+    return unread('env', args);
   for (; at < args.length && args[at]?.includes('='); at++) variables.push(args[at]?.split('=', 1)[0] ?? '');
   return startOf(args.slice(at), { variables: [...variables, ...unset] });
 }
@@ -149,7 +159,7 @@ function unwrapFind(args: string[]): Unwrapped {
     if (/^-(fprint|fprint0|fprintf|fls)$/.test(arg)) writes.push(args[at + 1] ?? hole);
     if (arg === '-delete') flags.push({ spell: arg, reason: 'find -delete removes what it finds' });
   }
-  const doubts = args.some((arg) => arg.includes(hole) && !/^[./\w]/.test(arg))
+  const doubts = args.some((arg) => mayBeOptions(arg))
     ? ['what find is to do with what it finds is known to the shell alone']
     : [];
   return { commands, writes, flags, doubts };
@@ -159,5 +169,5 @@ function unwrapFd(args: string[]): Unwrapped {
   const at = args.findIndex((arg) => /^(-[a-zA-Z]*[xX]|--exec|--exec-batch|--exe.*)$/.test(arg));
   if (at < 0) return {};
   const flags = [{ spell: args[at] ?? null, reason: `fd ${args[at]} runs a command` }];
-  return { commands: [[...args.slice(at + 1), hole]], flags };
+  return { commands: [[...args.slice(at + 1), anything]], flags };
 }

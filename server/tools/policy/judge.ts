@@ -1,5 +1,5 @@
 import { readCommandLine } from '../command-line/read-line.ts';
-import { hole, type Segment } from '../command-line/segment.ts';
+import { hole, type Segment, showHoles } from '../command-line/segment.ts';
 import { matchesName } from '../glob.ts';
 import { normalisePath } from '../paths.ts';
 import {
@@ -84,7 +84,7 @@ export function explain(rules: readonly RankedRule[], call: JudgedCall): JudgedP
   if (subject.kind !== 'command') return [];
   const parts = subject.read.segments
     .filter(({ shadow }) => !shadow)
-    .map((segment) => ({ what: segment.exact.replaceAll(hole, '…'), ...judgeSegment(rules, call, segment) }));
+    .map((segment) => ({ what: showHoles(segment.exact), ...judgeSegment(rules, call, segment) }));
   const doubts = subject.read.doubts.map((reason) => ({
     what: reason,
     decision: 'ask' as const,
@@ -174,7 +174,7 @@ function judgeSegment(rules: readonly RankedRule[], call: JudgedCall, segment: S
   const denial = matches.find(({ rule, match }) => rule.effect === 'deny' && match === 'certain');
   if (denial)
     return { decision: 'deny', rule: denial.index, reason: `denied by ${describeRule(denial.rule)}` };
-  const shown = segment.exact.replaceAll(hole, '…');
+  const shown = showHoles(segment.exact);
   const [flag] = segment.flags;
   return decide(
     matches,
@@ -191,7 +191,7 @@ function judgeRedirect(
 ): Judgement {
   if (harmlessTarget.test(path)) return { decision: 'allow', rule: null, reason: 'it holds nothing' };
   const tool = writes ? 'write_file' : 'read_file';
-  const shown = path.replaceAll(hole, '…');
+  const shown = showHoles(path);
   const matches = matchesOfFile(rules, tool, path);
   return decide(matches, `no rule speaks of ${writes ? 'writing' : 'reading'} ${shown}`);
 }
@@ -226,7 +226,7 @@ function judgeWrites(
     .flatMap((path) => {
       const matches = matchesOfFile(rules, 'write_file', path, { moves, real: real.get(path) });
       if (matches.every(({ match }) => match === 'none')) return [];
-      const what = `writes ${path.replaceAll(hole, '…')}`;
+      const what = `writes ${showHoles(path)}`;
       const against = matches.find(({ rule, match }) => rule.effect === 'deny' && match !== 'none');
       if (against === undefined) return [{ what, ...decide(matches, 'no rule speaks of write_file') }];
       const decision = against.match === 'certain' ? ('deny' as const) : ('ask' as const);
@@ -236,7 +236,7 @@ function judgeWrites(
           what,
           decision,
           rule: against.index,
-          reason: `writing ${path.replaceAll(hole, '…')} is ${verb} ${describeRule(against.rule)}`,
+          reason: `writing ${showHoles(path)} is ${verb} ${describeRule(against.rule)}`,
         },
       ];
     });

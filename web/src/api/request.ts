@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { ApiProblem, UnexpectedAnswer, Unreachable } from '../../../client/problems.ts';
+import { ApiProblem, UnexpectedAnswer } from '../../../client/problems.ts';
 import { type ApiRequest, Transport } from '../../../client/transport.ts';
 
-export { ApiProblem, Unreachable };
+export { ApiProblem };
 
 type Method = 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
