@@ -14,7 +14,9 @@ import {
 } from '../contract/models.ts';
 import { type NotificationBody, notificationBody, notificationsInFile } from '../contract/notifications.ts';
 import { chooseSandbox, type SandboxSettings, sandboxDrivers, sandboxSettings } from '../contract/sandbox.ts';
+import { chooseTelemetry, type TelemetrySettings, telemetryVariables } from '../contract/telemetry.ts';
 import { type WebhookSettings, webhookSettings } from '../contract/webhooks.ts';
+import { type ProxySettings, readProxy } from './config/proxy.ts';
 import { AppError, messageOf } from './errors.ts';
 
 const positive = z.coerce.number().positive();
@@ -76,6 +78,7 @@ const configFile = z.strictObject({
 });
 
 const environment = z.object({
+  ...telemetryVariables,
   MISSION_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   MISSION_HOME: z.string().min(1).optional(),
   MISSION_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
@@ -127,7 +130,7 @@ export interface Config {
   agentModel: string;
   /** What the environment and the file say of providers; people add others by the API. */
   providers: ConfiguredProvider[];
-  proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
+  proxy: ProxySettings;
   /** Keys that seal and open secrets, or where they are kept; null for the file in `home`. */
   vaultKey: string | null;
   /** Where HashiCorp Vault is; null where it is not used. */
@@ -160,6 +163,7 @@ export interface Config {
   /** Addresses and CIDRs whose X-Forwarded headers are believed. */
   trustedProxies: readonly string[];
   http: HttpSettings;
+  telemetry: TelemetrySettings;
 }
 
 /**
@@ -219,6 +223,7 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
     tls: readTls(environmentValues),
     trustedProxies: environmentValues.MISSION_TRUSTED_PROXIES ?? [],
     http: file.http,
+    telemetry: chooseTelemetry(environmentValues),
   };
 }
 
@@ -309,28 +314,6 @@ function addressOf(name: string, kind: ProviderKind, said: string | undefined): 
     'invalid_request',
     `the provider ${name} needs the address of its API, such as http://127.0.0.1:11434/v1, not ${url ?? 'none'}`,
   );
-}
-
-/** The variables that other programs read too, in either case. */
-function readProxy(set: Record<string, string | undefined>): Config['proxy'] {
-  const find = (name: string) => set[name.toLowerCase()] ?? set[name];
-  const all = find('ALL_PROXY');
-  const httpProxy = find('HTTP_PROXY') ?? all;
-  const httpsProxy = find('HTTPS_PROXY') ?? all;
-  const noProxy = find('NO_PROXY');
-  for (const url of [httpProxy, httpsProxy]) {
-    if (url !== undefined && !z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-      throw new AppError(
-        'invalid_request',
-        'HTTP_PROXY and HTTPS_PROXY must be addresses such as http://proxy:3128',
-      );
-    }
-  }
-  return {
-    ...(httpProxy !== undefined && { httpProxy }),
-    ...(httpsProxy !== undefined && { httpsProxy }),
-    ...(noProxy !== undefined && { noProxy }),
-  };
 }
 
 function readTokens(values: z.infer<typeof environment>): ForgeSettings['tokens'] {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../server/clock.ts';
+import { fullActor } from '../../server/domain/actor.ts';
 import type { Database } from '../../server/database/database.ts';
 import { sql } from '../../server/database/sql.ts';
 import { decideAsk, openAsk } from '../../server/domain/asks/asks.ts';
@@ -9,7 +10,7 @@ import { log, queueBenchRun, type Store } from '../measure/store.ts';
 
 const repeats = 200;
 const limitMs = 30_000;
-const person = { id: 'prn_bench', name: 'bench', role: 'admin' } as const;
+const person = fullActor({ id: 'prn_bench', name: 'bench', role: 'admin' });
 
 interface WakeTimes {
   /** Milliseconds until the driver is called, since COMMIT had returned. */

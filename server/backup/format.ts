@@ -33,6 +33,14 @@ export const backupLine = z.union([
 export type BackupLine = z.infer<typeof backupLine>;
 
 /** Tables whose rows belong to living processes or open sessions. */
-export const leftOut = ['schema_migrations', 'sessions', 'login_links', 'signing_keys', 'workers', 'job_workers', 'idempotency_keys'];
+export const leftOut = [
+  'schema_migrations',
+  'sessions',
+  'login_links',
+  'signing_keys',
+  'workers',
+  'job_workers',
+  'idempotency_keys',
+];
 
 export const quote = (identifier: string) => `"${identifier.replaceAll('"', '""')}"`;

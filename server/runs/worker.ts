@@ -97,11 +97,11 @@ export class Worker implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { database, id, sandbox } = this.#options;
+    const { database, id, sandbox, capacity } = this.#options;
     await database.transaction('workers.start', async (transaction) => {
       await transaction.many(
-        sql`INSERT INTO workers (id, host, pid, process, sandbox)
-            VALUES (${id}, ${process.env.HOSTNAME ?? 'this machine'}, ${process.pid}, ${identifyProcess(process.pid)}, ${sandbox})`,
+        sql`INSERT INTO workers (id, host, pid, process, sandbox, capacity)
+            VALUES (${id}, ${process.env.HOSTNAME ?? 'this machine'}, ${process.pid}, ${identifyProcess(process.pid)}, ${sandbox}, ${capacity})`,
       );
       await appendEvents(transaction, [
         {

@@ -4,7 +4,9 @@ import { createTestDatabase } from '../../server/database/test-database.ts';
 import { mission } from '../mission.ts';
 import { makeHome } from '../start-app.ts';
 
-test('mission audit proves that the log is whole, and names what a superuser did to it', { timeout: 120_000 }, async () => {
+test('mission audit proves that the log is whole, and names what a superuser did to it', {
+  timeout: 120_000,
+}, async () => {
   await using store = await createTestDatabase();
   await using home = await makeHome();
   const env = { DATABASE_URL: store.connectionString };

@@ -25,7 +25,13 @@ const open = () =>
     database: home.database,
     clock,
     log: openLog('silent'),
-    handlers: { 'ask.deadline': note, 'run.reminder': note, 'task.reminder': note, 'agent.silence': note, 'task.deadline': note },
+    handlers: {
+      'ask.deadline': note,
+      'run.reminder': note,
+      'task.reminder': note,
+      'agent.silence': note,
+      'task.deadline': note,
+    },
   });
 const set = (ref: string, hours: number) =>
   setTimer(home.database, { kind: 'ask.deadline', ref, dueAt: clock.now() + hours * hour });

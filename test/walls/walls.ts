@@ -11,7 +11,9 @@ interface Wall {
 }
 
 /** Files at the top of server/ that are open to all of it. */
-const open = ['addresses', 'clock', 'crash-points', 'errors', 'ids', 'log', 'redaction', 'signal'].map((name) => `server/${name}.ts`);
+const open = ['addresses', 'clock', 'crash-points', 'errors', 'ids', 'log', 'redaction', 'signal', 'trace-context'].map(
+  (name) => `server/${name}.ts`,
+);
 const ends = ['server/app.ts', 'server/main.ts', 'server/restore.ts'];
 /** What app.ts is cut into: the constructing of one part each. */
 const assembly = 'server/assembly/';
@@ -37,7 +39,15 @@ export const walls: Record<string, Wall> = {
     imports: ['server/agent', 'server/domain', 'server/tools', 'server/computers', ...durable, 'contract'],
     types: ['server/models'],
   },
-  'server/http': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
+  // What is measured and traced is decorated from outside; nothing that it watches knows of it.
+  'server/telemetry': {
+    imports: ['server/database', 'contract'],
+    types: ['server/events', 'server/runs', 'server/computers', 'server/models', 'server/tools'],
+  },
+  'server/http': {
+    imports: ['server/domain', 'server/events', 'contract'],
+    types: ['server/database', 'server/telemetry'],
+  },
   'server/mcp': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
   'server/channels': { imports: ['server/domain', 'server/events', 'contract'], types: ['server/database'] },
   // Published by itself, for browsers and for Node.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { exactParts } from '../../contract/exact-text.ts';
 import { money, span, tokens } from '../../web/src/text/format.ts';
 import { countLines, parsePatch } from '../../web/src/text/parse-patch.ts';
-import { exactParts } from '../../contract/exact-text.ts';
 import { plainText } from '../../web/src/text/plain-text.ts';
 
 const esc = String.fromCodePoint(0x1b);

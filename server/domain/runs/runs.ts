@@ -57,10 +57,11 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
       ? sql`EXISTS (SELECT FROM agents WHERE id = ${run.agentId} AND suspended_at IS NOT NULL)`
       : sql`false`;
   await transaction.many(
-    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, origin, model, status, waiting, wake_at, control, suspended)
+    sql`INSERT INTO runs (id, kind, task_id, agent_id, change_id, origin, model, status, waiting, wake_at, control, suspended, trace_parent)
         VALUES (${runId}, ${run.kind}, ${run.taskId}, ${run.agentId}, ${run.changeId}, ${json(run.origin)}, ${run.model}, 'queued',
           ${json(waiting)}, ${new Date(run.now).toISOString()}::timestamptz,
-          CASE WHEN ${suspended} THEN 'pause' ELSE 'go' END, ${suspended})`,
+          CASE WHEN ${suspended} THEN 'pause' ELSE 'go' END, ${suspended},
+          ${traceOf(run)})`,
   );
   await ensureBudget(transaction, {
     scope: 'run',
@@ -89,6 +90,12 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
   ]);
   await pauseForHalt(transaction, run.now);
   return runId;
+}
+
+/** A task's work belongs to the trace of who asked for the task, also where others let it begin hours later. */
+function traceOf({ kind, taskId }: NewRun): Sql {
+  const here = sql`${traceparentHere()}::text`;
+  return kind === 'task' ? sql`coalesce((SELECT trace_parent FROM tasks WHERE id = ${taskId}), ${here})` : here;
 }
 
 interface RunRow extends Omit<RunView, 'recording' | 'lease' | 'budget'> {

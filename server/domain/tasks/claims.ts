@@ -91,9 +91,10 @@ function claimStatement(request: ClaimRequest): Sql {
       FROM due WHERE tasks.id = due.id
       RETURNING tasks.*, due.place, (${runIds}::text[])[due.place] AS run_id, (SELECT slots FROM places)[due.place] AS slot
     ), held AS (
-      INSERT INTO runs (id, kind, task_id, agent_id, model, status, phase, worker_id, lease_token, lease_seconds, started_at, slot)
+      INSERT INTO runs (id, kind, task_id, agent_id, model, status, phase, worker_id, lease_token, lease_seconds, started_at, slot,
+        trace_parent)
       SELECT run_id, 'external', id, ${agent.id}, 'external', 'running', 'external', ${agent.id}, lease_token,
-        ${leaseSeconds}, now(), slot FROM claimed
+        ${leaseSeconds}, now(), slot, coalesce(trace_parent, ${traceparentHere()}::text) FROM claimed
     ), told AS (
       INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data, project_id)
       SELECT 'evt_' || run_id || '_claim', 'task.claimed', 'task', id, id, run_id, ${agent.name}::text,

@@ -110,12 +110,12 @@ export async function insertTask(
   const title = body.title ?? titleOf(body.instructions);
   await transaction.many(
     sql`INSERT INTO tasks (id, project_id, title, instructions, priority, status, branch, folder, checks, setup, services,
-          parent_id, assignee_id, plan, deadline, required_skills, metadata, created_by)
+          parent_id, assignee_id, plan, deadline, required_skills, metadata, created_by, trace_parent)
         VALUES (${taskId}, ${project.id}, ${title}, ${body.instructions},
           ${body.priority ?? 'medium'}, 'pending', ${body.branch ?? null}, ${body.folder || null},
           ${json(body.checks ?? project.checks)}, ${json(body.setup ?? project.setup)}, ${json(body.services)},
           ${body.parent ?? null}, ${assigneeId}, ${json(plan)}, ${body.deadline ?? null}::timestamptz,
-          ${body.requiredSkills ?? []}::text[], ${json(body.metadata ?? {})}, ${actor.name})`,
+          ${body.requiredSkills ?? []}::text[], ${json(body.metadata ?? {})}, ${actor.name}, ${traceparentHere()})`,
   );
   await writeText(transaction, taskId, title, body.instructions);
   await attachToTask(transaction, taskId, body.attachments ?? []);

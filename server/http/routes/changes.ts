@@ -85,7 +85,10 @@ export function changeRoutes(routes: Routes, parts: HttpParts): void {
 
   routes.post(
     '/changes/:id/send-back',
-    { config: { ...may('changes:decide', 'change'), ifMatch: true }, schema: { ...movingSchema, body: sendBackBody } },
+    {
+      config: { ...may('changes:decide', 'change'), ifMatch: true },
+      schema: { ...movingSchema, body: sendBackBody },
+    },
     async ({ actor, params, body }, reply) => {
       const runId = await requestSendBack(context, actor, params.id, body.comments);
       return reply.status(202).send(await show(params.id, runId));

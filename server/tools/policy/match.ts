@@ -153,7 +153,7 @@ function textsUnder(value: unknown, keys: RegExp, under = false): string[] {
   return Object.entries(value).flatMap(([key, item]) => textsUnder(item, keys, keys.test(key)));
 }
 
-/** @throws nothing; an argument that is not there meets no pattern */
+/** An argument that is not there meets no pattern. */
 function meetsArguments(rule: PolicyRule, input: unknown): boolean {
   return Object.entries(rule.arguments ?? {}).every(([pointer, pattern]) => {
     const value = valueAt(input, pointer);

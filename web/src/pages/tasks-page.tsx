@@ -81,7 +81,9 @@ function TaskRow({ task }: { task: TaskView }) {
       >
         {task.title}
       </Link>
-      <code className="hidden truncate text-sm text-ink-3 md:inline">{task.repository === null ? task.project : repositoryName(task.repository)}</code>
+      <code className="hidden truncate text-sm text-ink-3 md:inline">
+        {task.repository === null ? task.project : repositoryName(task.repository)}
+      </code>
       <span className="text-right text-sm text-ink-3">
         <Ago at={task.updatedAt} />
       </span>
