@@ -13,6 +13,13 @@ export const finding = z.object({
 });
 export type Finding = z.infer<typeof finding>;
 
+/** What work needs in order to go on, and that it is there. */
+export const readyView = z.object({ status: z.literal('ready'), findings: z.array(finding) });
+export type ReadyView = z.infer<typeof readyView>;
+
+export const versionView = z.object({ version: z.string(), node: z.string() });
+export type VersionView = z.infer<typeof versionView>;
+
 export const workerView = z.object({
   id: z.string(),
   host: z.string(),
@@ -55,6 +62,8 @@ export const problem = z.object({
   detail: z.string(),
   code: z.string(),
   issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  /** By which the server's log tells of the request; the same as the header `x-request-id`. */
+  requestId: z.string().optional(),
 });
 export type Problem = z.infer<typeof problem>;
 

@@ -41,6 +41,7 @@ export const errorStatus = {
   rate_limited: 429,
   internal: 500,
   database_unavailable: 503,
+  not_ready: 503,
   too_many_connections: 503,
   port_taken: 503,
   data_in_use: 503,

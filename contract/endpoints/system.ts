@@ -11,7 +11,7 @@ import {
 } from '../models.ts';
 import { deliveryView, notificationBody, notificationTested, notificationView } from '../notifications.ts';
 import { beginSessionBody, loginLink, sessionView } from '../sessions.ts';
-import { finding, haltBody, haltView, statusView } from '../system.ts';
+import { finding, haltBody, haltView, readyView, statusView, versionView } from '../system.ts';
 import { defineEndpoints, items } from './endpoint.ts';
 
 /** Types are names or families with commas between, such as `task.*,run.failed`. */
@@ -31,6 +31,31 @@ export const systemEndpoints = defineEndpoints({
     tag: 'system',
     summary: 'Ask whether the server lives',
     answer: z.object({ status: z.literal('ok') }),
+  },
+  getReady: {
+    method: 'GET',
+    path: '/ready',
+    tag: 'system',
+    summary: 'Ask whether work goes on',
+    description:
+      'Answers 503 with the reasons where the database does not answer, its schema is another, nobody numbers events, or no worker is up.',
+    answer: readyView,
+  },
+  getVersion: {
+    method: 'GET',
+    path: '/version',
+    tag: 'system',
+    summary: 'Read which release this is',
+    answer: versionView,
+  },
+  getMetrics: {
+    method: 'GET',
+    path: '/metrics',
+    tag: 'system',
+    summary: 'Read measurements, as Prometheus does',
+    description:
+      'In the text format of Prometheus; also at /metrics. Takes a key with metrics:read, or the token of MISSION_METRICS_TOKEN as a bearer.',
+    answer: 'content',
   },
   getOpenApi: {
     method: 'GET',

@@ -3,16 +3,15 @@ import type { ProviderView, TestedModel } from '../../contract/models.ts';
 import type { Finding } from '../../contract/system.ts';
 import { probeSandbox } from '../computers/probe-sandbox.ts';
 import type { Sandbox, SandboxKind } from '../computers/sandbox.ts';
-import type { Database } from '../database/database.ts';
-import { sql } from '../database/sql.ts';
-import { AppError, messageOf } from '../errors.ts';
+import { AppError } from '../errors.ts';
 
 const wantedDiskBytes = 2 * 1024 ** 3;
 
 /** What is missing on this machine, each with the one line that mends it. */
 export async function diagnose(parts: {
   config: { home: string; agentModel: string };
-  database: Database;
+  /** What work needs in order to go on. */
+  readiness: () => Promise<Finding[]>;
   sandbox: Pick<Sandbox, 'kind' | 'diagnose'>;
   providers: () => Promise<ProviderView[]>;
   /** What goes on beside the runs: notifications, and what fills the disk. */
@@ -21,36 +20,12 @@ export async function diagnose(parts: {
   testModel: ((model: string) => Promise<TestedModel>) | null;
 }): Promise<Finding[]> {
   return [
-    await diagnoseDatabase(parts.database),
-    await diagnoseWorkers(parts.database),
+    ...(await parts.readiness()),
     (await parts.sandbox.diagnose?.()) ?? (await diagnoseSandbox(parts.sandbox.kind)),
     await diagnoseDisk(parts.config.home),
     ...(await parts.upkeep()),
     ...(await diagnoseProviders(parts)),
   ];
-}
-
-async function diagnoseDatabase(database: Database): Promise<Finding> {
-  try {
-    const row = await database.one<{ version: string }>(
-      sql`SELECT current_setting('server_version') AS version`,
-    );
-    return { name: 'database', state: 'ok', detail: `PostgreSQL ${row.version} answers`, mend: null };
-  } catch (error) {
-    return { name: 'database', state: 'failed', detail: messageOf(error), mend: 'mission up' };
-  }
-}
-
-async function diagnoseWorkers(database: Database): Promise<Finding> {
-  const row = await database.one<{ workers: number }>(sql`SELECT count(*)::integer AS workers FROM workers`);
-  return row.workers > 0
-    ? { name: 'workers', state: 'ok', detail: `${row.workers} at work`, mend: null }
-    : {
-        name: 'workers',
-        state: 'failed',
-        detail: 'no worker is up: runs wait in the queue',
-        mend: 'mission up --roles worker',
-      };
 }
 
 async function diagnoseSandbox(kind: SandboxKind): Promise<Finding> {

@@ -1,6 +1,6 @@
 import type { ChainPlace } from '../../contract/audit.ts';
 import type { EventType } from '../../contract/events.ts';
-import type { Database, Session } from '../database/database.ts';
+import type { Database, Queryable, Session } from '../database/database.ts';
 import { sql } from '../database/sql.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -100,6 +100,16 @@ export class Sequencer implements AsyncDisposable {
   #pause(ms: number): Promise<void> {
     return new Signal().wait(ms, this.#stop.signal);
   }
+}
+
+/** Whether some process numbers events, as the lock that it holds tells. */
+export async function isSequencerElected(database: Queryable): Promise<boolean> {
+  const row = await database.one<{ elected: boolean }>(
+    sql`SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0
+          AND objid = ${sequencerLock} AND objsubid = 1
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS elected`,
+  );
+  return row.elected;
 }
 
 async function tryLock(session: Session): Promise<boolean> {

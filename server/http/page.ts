@@ -45,11 +45,12 @@ export function servePage(server: FastifyInstance, folder: string, served: reado
         'method_not_allowed',
         `${request.url} does not answer ${request.method}; it answers ${methods.join(', ')}.`,
       );
+      reply.problem = 'method_not_allowed';
       return reply
         .status(405)
         .header('allow', methods.join(', '))
         .type('application/problem+json')
-        .send(problem);
+        .send({ ...problem, requestId: request.id });
     }
     const isView =
       request.method === 'GET' && !request.url.startsWith('/api/') && accepts(request.headers.accept);
@@ -57,7 +58,7 @@ export function servePage(server: FastifyInstance, folder: string, served: reado
     const detail = isView
       ? 'The dashboard is not built: run `npm run setup` and restart. The API is under /api/v1.'
       : `There is nothing at ${request.method} ${request.url}.`;
-    return reply.status(404).type('application/problem+json').send(makeProblem('not_found', detail));
+    return reply.status(404).type('application/problem+json').send({ ...makeProblem('not_found', detail), requestId: request.id });
   });
 }
 

@@ -4,12 +4,24 @@ import type { Problem } from '../../contract/system.ts';
 import { AppError, type ErrorCode, errorStatus } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The code of the problem that it tells of; null where it tells of none. */
+    problem: ErrorCode | null;
+  }
+}
+
 /** The one place where failures become answers: RFC 9457, with a sentence that says what to do. */
 export function answerProblem(log: Logger) {
   return (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void => {
-    const problem = describe(error, request);
+    const problem = { ...describe(error, request), requestId: request.id };
+    const trace = request.trace;
     if (problem.status >= 500 && problem.code === 'internal')
-      log.error({ error, path: request.url }, 'a request failed');
+      log.error(
+        { error, path: request.url, requestId: request.id, ...(trace && { trace_id: trace.traceId }) },
+        'a request failed',
+      );
+    reply.problem = problem.code;
     const retryAfter = error instanceof AppError ? error.detail['retryAfterSeconds'] : undefined;
     if (typeof retryAfter === 'number') void reply.header('retry-after', retryAfter);
     void reply.status(problem.status).type('application/problem+json').send(problem);

@@ -1,13 +1,14 @@
 import type { RunView } from '../../../contract/runs.ts';
 import type { Waiting } from '../../../contract/waiting.ts';
 import type { Database, Queryable, Transaction } from '../../database/database.ts';
-import { empty, json, sql } from '../../database/sql.ts';
+import { empty, json, type Sql, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
 import { pauseForHalt } from '../../runs/halt.ts';
 import { wakeRun } from '../../runs/lease.ts';
 import { setTimer } from '../../runs/timers.ts';
+import { traceparentHere } from '../../trace-context.ts';
 import { type Actor, ofVisibleTask } from '../actor.ts';
 import { findBudget, readToday } from '../budgets/budgets.ts';
 import { ensureBudget } from '../budgets/scopes.ts';

@@ -5,6 +5,7 @@ import { empty, join, raw, type Sql, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import { signOfLife } from '../../runs/sign-of-life.ts';
+import { traceparentHere } from '../../trace-context.ts';
 import { type Actor, visibleTo } from '../actor.ts';
 import { taskColumns, taskJoins, unknownTask } from './task-rows.ts';
 

@@ -6,6 +6,7 @@ import { AppError } from '../../errors.ts';
 import { appendEvents } from '../../events/append.ts';
 import { newId } from '../../ids.ts';
 import { setTimer } from '../../runs/timers.ts';
+import { traceparentHere } from '../../trace-context.ts';
 import { type Actor, requirePermission, sees } from '../actor.ts';
 import { findProject, projectOfTask } from '../projects/projects.ts';
 import type { RunPresenter } from '../runs/runs.ts';

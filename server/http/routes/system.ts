@@ -4,15 +4,6 @@ import { readStatus } from '../../domain/status/status.ts';
 import { may } from '../access.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
-/** Whether the process answers at all. */
-export function healthRoute(routes: Routes): void {
-  routes.get(
-    '/health',
-    { config: may('open'), schema: { response: { 200: z.object({ status: z.literal('ok') }) } } },
-    async () => ({ status: 'ok' as const }),
-  );
-}
-
 export function systemRoutes(routes: Routes, parts: HttpParts): void {
   const { database, present, version } = parts;
 
