@@ -38,7 +38,8 @@ export interface TelemetrySettings {
 
 export function chooseTelemetry(values: z.infer<typeof variables>): TelemetrySettings {
   const base = values.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/+$/, '');
-  const url = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === undefined ? undefined : `${base}/v1/traces`);
+  const url =
+    values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === undefined ? undefined : `${base}/v1/traces`);
   return {
     tracing:
       url === undefined || values.OTEL_SDK_DISABLED === true

@@ -31,6 +31,7 @@ CREATE TABLE egress_requests (
 );
 CREATE INDEX egress_requests_of_run ON egress_requests (run_id, id);
 CREATE INDEX egress_requests_of_agent ON egress_requests (agent_id, host);
+CREATE INDEX egress_requests_by_time ON egress_requests (at);
 
 -- Secrets that the egress proxy adds at the edge, for one host each; sealed with the vault's key.
 CREATE TABLE brokered_credentials (

@@ -4,9 +4,11 @@ import { openAnchors } from './assembly/anchors.ts';
 import { startApi } from './assembly/api.ts';
 import { artifactFolder } from './assembly/artifact-folder.ts';
 import { openComputer, openSandbox } from './assembly/computer.ts';
+import { openConnections } from './assembly/edge.ts';
 import { openConfiguredModels } from './assembly/models.ts';
 import { fixedSecrets, openSecrets, withVaultKey } from './assembly/secrets.ts';
 import { openStore } from './assembly/store.ts';
+import { openFaults, openTelemetry } from './assembly/telemetry.ts';
 import { startUpkeep } from './assembly/upkeep.ts';
 import { startWatches, startWorker } from './assembly/worker.ts';
 import type { Config } from './config.ts';
@@ -29,11 +31,12 @@ export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<A
   await using started = new AsyncDisposableStack();
   const redactor = new Redactor();
   redactor.know(fixedSecrets(given));
-  const log = openLog(given.logLevel, redactor.redact);
+  const faults = await openFaults(given, { redact: redactor.redact, started });
+  const log = openLog(given.logLevel, redactor.redact, faults?.report);
   const crashPoints = readCrashPoints(env);
   await mkdir(given.home, { recursive: true, mode: 0o700 });
 
-  const { database, guards, connection } = await openStore(given, { log, crashPoints, started });
+  const { database, guards, connection, schema } = await openStore(given, { log, crashPoints, started });
   const config = await withVaultKey(given, database, redactor);
   const feed = started.use(new EventFeed({ database, log }));
   await feed.start();
@@ -48,7 +51,16 @@ export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<A
     started,
   });
   const secrets = await openSecrets(config, { database, registry, redactor, log, started });
-  const sandbox = await openSandbox(config, { log, crashPoints, started });
+  const connections = openConnections(config, { database, log, started });
+  const telemetry = await openTelemetry(config, {
+    database,
+    feed,
+    log,
+    redact: redactor.redact,
+    subscribers: () => connections.size,
+    started,
+  });
+  const sandbox = telemetry.metrics.watchSandbox(await openSandbox(config, { log, crashPoints, started }));
   const computer = await openComputer(config, sandbox);
   const artifacts = new Artifacts({ database, folder: artifactFolder(config) });
   await registerDeveloper(database, config);
@@ -74,6 +86,7 @@ export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<A
       artifacts,
       live,
       sandbox,
+      telemetry,
       room: upkeep.room,
       started,
     });
@@ -94,6 +107,9 @@ export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<A
         upkeep,
         live,
         sandbox,
+        telemetry,
+        connections,
+        schema,
         started,
       })
     : { url: null, loginUrl: null };

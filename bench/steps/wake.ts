@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../server/clock.ts';
-import { fullActor } from '../../server/domain/actor.ts';
 import type { Database } from '../../server/database/database.ts';
 import { sql } from '../../server/database/sql.ts';
+import { fullActor } from '../../server/domain/actor.ts';
 import { decideAsk, openAsk } from '../../server/domain/asks/asks.ts';
 import { newId } from '../../server/ids.ts';
 import { type Driver, Worker } from '../../server/runs/worker.ts';

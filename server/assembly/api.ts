@@ -16,6 +16,7 @@ import { KeyedRequests } from '../domain/idempotency/keyed-requests.ts';
 import { issueOwnerKey } from '../domain/principals/principals.ts';
 import { createLoginToken } from '../domain/principals/sessions.ts';
 import { RunPresenter } from '../domain/runs/runs.ts';
+import { openReadiness } from '../domain/status/readiness.ts';
 import { createTask } from '../domain/tasks/tasks.ts';
 import { diagnose } from '../drivers/diagnose.ts';
 import type { Computer } from '../drivers/parts.ts';
@@ -37,6 +38,7 @@ import { diagnoseLog } from './anchors.ts';
 import { artifactFolder } from './artifact-folder.ts';
 import type { Base } from './base.ts';
 import { openEdge } from './edge.ts';
+import type { Telemetry } from './telemetry.ts';
 import type { Upkeep } from './upkeep.ts';
 
 export type ApiBase = Base & {
@@ -52,6 +54,10 @@ export type ApiBase = Base & {
   feed: EventFeed;
   live: LiveChannel;
   sandbox: Sandbox;
+  telemetry: Telemetry;
+  connections: HttpParts['connections'];
+  /** The number of the newest migration. */
+  schema: number;
 };
 
 export async function startApi(config: Config, base: ApiBase): Promise<Pick<App, 'url' | 'loginUrl'>> {
@@ -64,8 +70,12 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
   const test = (actor: Actor, model: string) =>
     testModel({ database, dayLimitMicros: config.dayLimitMicros, prepare }, actor, model);
   const outside = await openEdge(config, base);
+  const examine = openReadiness(database, base.schema, () => systemClock.monotonic());
   const server = buildHttpServer({
     ...base,
+    ...base.telemetry,
+    metricsToken: config.telemetry.metricsToken,
+    examine,
     keyedRequests: started.use(new KeyedRequests(database)),
     artifactBytes: config.artifactBytes,
     validateAnswers: config.validateAnswers,
@@ -97,7 +107,7 @@ export async function startApi(config: Config, base: ApiBase): Promise<Pick<App,
     doctor: (actor, options) =>
       diagnose({
         config,
-        database,
+        readiness: examine,
         sandbox: base.sandbox,
         providers: () => registry.views(),
         upkeep: async () => [...(await upkeep.diagnose()), await diagnoseLog(base.anchors)],

@@ -9,16 +9,24 @@ import type { HttpParts } from '../http/parts.ts';
 import { RateLimits } from '../http/rate-limits.ts';
 import type { Base } from './base.ts';
 
+/** The open answers of this process. */
+export function openConnections(
+  config: Config,
+  { database, log, started }: Base & { database: Database },
+): Connections {
+  const { connections: total, connectionsPerPrincipal: perPrincipal } = config.http;
+  return started.use(new Connections({ database, log, limits: { total, perPrincipal } }));
+}
+
 /** Who may reach the API, over what, and how much of it. */
 export async function openEdge(
   config: Config,
   { database, log, started }: Base & { database: Database },
-): Promise<Pick<HttpParts, 'edge' | 'certificate' | 'connections' | 'limits' | 'cookieKey'>> {
-  const { requestsPerSecond, connections: total, connectionsPerPrincipal: perPrincipal } = config.http;
+): Promise<Pick<HttpParts, 'edge' | 'certificate' | 'limits' | 'cookieKey'>> {
+  const { requestsPerSecond } = config.http;
   return {
     edge: new Edge(config),
     certificate: config.tls === null ? null : started.use(new Certificate(config.tls, log)),
-    connections: started.use(new Connections({ database, log, limits: { total, perPrincipal } })),
     limits: new RateLimits({ requestsPerSecond, now: () => systemClock.monotonic() }),
     cookieKey: await ensureCookieKey(database),
   };

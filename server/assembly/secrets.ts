@@ -15,14 +15,18 @@ import type { Base } from './base.ts';
 
 /** What the environment and the configuration file hold that nobody may see. */
 export function fixedSecrets(config: Config): NamedSecret[] {
-  const { providers, forges, notifications, vaultKey, databaseUrl, proxy } = config;
-  const passwords = [databaseUrl, proxy.httpProxy, proxy.httpsProxy].flatMap((url) => {
-    const password = url == null ? '' : (URL.parse(url)?.password ?? '');
-    return password === ''
-      ? []
-      : [{ name: 'a password of the configuration', value: decodeURIComponent(password) }];
-  });
+  const { providers, forges, notifications, vaultKey, databaseUrl, proxy, telemetry } = config;
+  const passwords = [databaseUrl, proxy.httpProxy, proxy.httpsProxy, telemetry.tracing?.url].flatMap(
+    (url) => {
+      const password = url == null ? '' : (URL.parse(url)?.password ?? '');
+      return password === ''
+        ? []
+        : [{ name: 'a password of the configuration', value: decodeURIComponent(password) }];
+    },
+  );
+  const { metricsToken } = telemetry;
   return [
+    ...(metricsToken === null ? [] : [{ name: 'MISSION_METRICS_TOKEN', value: metricsToken }]),
     ...providers.flatMap(({ name, apiKey }) =>
       apiKey === null ? [] : [{ name: `the key of ${name}`, value: apiKey }],
     ),

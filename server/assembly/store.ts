@@ -19,21 +19,32 @@ import type { Base } from './base.ts';
 export async function openStore(
   config: Config,
   base: Base & { crashPoints: CrashPoints },
-): Promise<{ database: Database; guards: TransactionGuards; connection: string | Connection }> {
+): Promise<{
+  database: Database;
+  guards: TransactionGuards;
+  connection: string | Connection;
+  /** The number of the newest migration that this server knows. */
+  schema: number;
+}> {
   const { log, crashPoints, started } = base;
   const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, log)) : null;
   const connection = embedded?.connection ?? config.databaseUrl ?? '';
   const plain = await openDatabase({ connection, crashPoints, log });
   started.defer(() => plain.close());
-  if (embedded?.kind !== 'guest')
-    await migrate(plain, await loadMigrations(join(import.meta.dirname, '..', '..', 'migrations')));
+  const migrations = await loadMigrations(join(import.meta.dirname, '..', '..', 'migrations'));
+  if (embedded?.kind !== 'guest') await migrate(plain, migrations);
   if (embedded?.kind === 'owner') {
     const expired = await expireDeadHolders(plain, systemClock.now());
     if (expired > 0) log.info({ runs: expired }, 'runs of a process that died go on');
   }
   const sequencer = started.use(new Sequencer({ database: plain, log }));
   const guards = new TransactionGuards();
-  return { database: guards.wrap(withCommitHook(plain, () => sequencer.poke())), guards, connection };
+  return {
+    database: guards.wrap(withCommitHook(plain, () => sequencer.poke())),
+    guards,
+    connection,
+    schema: migrations.at(-1)?.number ?? 0,
+  };
 }
 
 async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgres> {

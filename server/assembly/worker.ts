@@ -24,9 +24,10 @@ import { newId } from '../ids.ts';
 import type { ModelCatalogue } from '../models/models.ts';
 import { LeaseWatch } from '../runs/lease-watch.ts';
 import { Timers } from '../runs/timers.ts';
-import { Worker } from '../runs/worker.ts';
+import { type Driver, Worker } from '../runs/worker.ts';
 import { builtinTools } from '../tools/catalogue.ts';
 import type { Base } from './base.ts';
+import type { Telemetry } from './telemetry.ts';
 
 const owner = 'owner';
 
@@ -41,14 +42,18 @@ export type WorkerBase = Base & {
   artifacts: Artifacts;
   live: LiveChannel;
   sandbox: Sandbox;
+  telemetry: Telemetry;
 };
 
 export async function startWorker(config: Config, base: WorkerBase): Promise<void> {
   const { database, log, started } = base;
+  const { trace } = base.telemetry;
+  const drive = (driver: Driver) => trace.driver(withRoom(base.room, driver));
   const parts: DriverParts = {
     ...base,
     clock: systemClock,
-    tools: builtinTools(),
+    models: trace.models(base.models),
+    tools: trace.tools(builtinTools()),
     settings: { ...config, owner },
   };
   const worker = new Worker({
@@ -58,10 +63,10 @@ export async function startWorker(config: Config, base: WorkerBase): Promise<voi
     log,
     sandbox: base.sandbox.kind,
     drivers: {
-      task: withRoom(base.room, openTaskDriver(parts)),
-      merge: withRoom(base.room, openMergeDriver(parts)),
-      revert: withRoom(base.room, openRevertDriver(parts)),
-      push: withRoom(base.room, openPushDriver(parts)),
+      task: drive(openTaskDriver(parts)),
+      merge: drive(openMergeDriver(parts)),
+      revert: drive(openRevertDriver(parts)),
+      push: drive(openPushDriver(parts)),
     },
     capacity: config.capacity,
     leaseSeconds: config.leaseSeconds,

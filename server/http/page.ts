@@ -58,7 +58,11 @@ export function servePage(server: FastifyInstance, folder: string, served: reado
     const detail = isView
       ? 'The dashboard is not built: run `npm run setup` and restart. The API is under /api/v1.'
       : `There is nothing at ${request.method} ${request.url}.`;
-    return reply.status(404).type('application/problem+json').send({ ...makeProblem('not_found', detail), requestId: request.id });
+    reply.problem = 'not_found';
+    return reply
+      .status(404)
+      .type('application/problem+json')
+      .send({ ...makeProblem('not_found', detail), requestId: request.id });
   });
 }
 

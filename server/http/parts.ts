@@ -23,6 +23,8 @@ import type { ChainAnchors } from '../events/anchors.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { LiveChannel } from '../events/live.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import type { Certificate } from './certificate.ts';
 import type { Connections } from './connections.ts';
 import type { Edge } from './edge.ts';
@@ -60,6 +62,12 @@ export interface HttpParts {
   log: Logger;
   now: () => number;
   readDiff: (change: { runId: string; base: string; commit: string }) => Promise<ChangeDiff>;
+  /** What work needs in order to go on. */
+  examine: () => Promise<Finding[]>;
+  tracing: Tracing | null;
+  metrics: Metrics;
+  /** The scraper's own; null where it needs a principal's key. */
+  metricsToken: string | null;
   doctor: (actor: Actor, options: { test: boolean }) => Promise<Finding[]>;
   /** All that the server knows, as a stream. */
   openBackup: (signal: AbortSignal) => Readable;

@@ -7,7 +7,7 @@ import type { Logger } from '../log.ts';
 declare module 'fastify' {
   interface FastifyReply {
     /** The code of the problem that it tells of; null where it tells of none. */
-    problem: ErrorCode | null;
+    problem: string | null;
   }
 }
 

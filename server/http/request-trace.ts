@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TraceSpan, Tracing } from '../telemetry/tracing.ts';
-import { inTrace, nextPlace, readTraceparent, type TraceContext, writeTraceparent } from '../trace-context.ts';
+import {
+  inTrace,
+  nextPlace,
+  readTraceparent,
+  type TraceContext,
+  writeTraceparent,
+} from '../trace-context.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -63,10 +69,9 @@ function startSpan(tracing: Tracing, request: FastifyRequest, caller: TraceConte
   });
 }
 
-const probes: readonly (string | undefined)[] = ['/health', '/ready', '/version', '/metrics'].flatMap((path) => [
-  path,
-  `/api/v1${path}`,
-]);
+const probes: readonly (string | undefined)[] = ['/health', '/ready', '/version', '/metrics'].flatMap(
+  (path) => [path, `/api/v1${path}`],
+);
 
 /** What is asked for every few seconds, what is no part of the API, and what stays open for hours. */
 function isDull(request: FastifyRequest): boolean {

@@ -6,11 +6,13 @@ import { authenticate } from './authentication.ts';
 import { closeRefusedUpgrades } from './connections.ts';
 import { tagAnswers } from './etag.ts';
 import { guardChanges } from './idempotency.ts';
+import { measureRequests } from './measure-requests.ts';
 import { collectRoutes } from './openapi/routes.ts';
 import { validateAnswers } from './openapi/validate-answers.ts';
 import { servePage } from './page.ts';
 import type { HttpParts } from './parts.ts';
 import { answerProblem } from './problems.ts';
+import { newRequestId, traceRequests } from './request-trace.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { askRoutes } from './routes/asks.ts';
@@ -24,8 +26,10 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { egressRoutes } from './routes/egress.ts';
 import { eventRoutes } from './routes/events.ts';
 import { haltRoutes } from './routes/halt.ts';
+import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { limitRoutes } from './routes/limits.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 import { notificationRoutes } from './routes/notifications.ts';
 import { policyRoutes } from './routes/policies.ts';
@@ -34,7 +38,7 @@ import { projectRoutes } from './routes/projects.ts';
 import { referenceRoutes } from './routes/reference.ts';
 import { runRoutes } from './routes/runs.ts';
 import { openSessionRoutes, sessionRoutes } from './routes/sessions.ts';
-import { healthRoute, systemRoutes } from './routes/system.ts';
+import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
@@ -45,6 +49,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
     logger: false,
     bodyLimit: 1024 * 1024,
     forceCloseConnections: true,
+    genReqId: newRequestId,
     trustProxy: edge.trusts,
     ...(certificate === null
       ? {}
@@ -53,6 +58,8 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler(answerProblem(parts.log));
+  traceRequests(server, parts.tracing);
+  measureRequests(server, parts.metrics);
   const served = collectRoutes(server);
   closeRefusedUpgrades(server);
   servePage(server, parts.pageFolder, served);
@@ -68,13 +75,23 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
     (scope, _options, done) => {
       scope.addHook('onRoute', requireAccess);
       const routes = scope.withTypeProvider<ZodTypeProvider>();
-      healthRoute(routes);
+      healthRoutes(routes, parts);
       openSessionRoutes(routes, parts);
       referenceRoutes(routes, served);
       done();
     },
     { prefix: '/api/v1' },
   );
+  for (const prefix of ['/api/v1', '']) {
+    void server.register(
+      (scope, _options, done) => {
+        scope.addHook('onRoute', requireAccess);
+        metricsRoute(scope.withTypeProvider<ZodTypeProvider>(), parts);
+        done();
+      },
+      { prefix },
+    );
+  }
   void server.register(
     (scope, _options, done) => {
       const routes = scope.withTypeProvider<ZodTypeProvider>();

@@ -14,6 +14,8 @@ export interface Lease {
 
 export interface ClaimedRun extends Lease {
   kind: 'task' | 'merge' | 'revert' | 'push';
+  /** The `traceparent` of the request that asked for it; null where none did. */
+  traceParent: string | null;
 }
 
 /**
@@ -38,13 +40,13 @@ export async function claimRuns(
             started_at = coalesce(started_at, now()),
             sandbox = (SELECT sandbox FROM workers WHERE id = ${claim.workerId})
           FROM due WHERE runs.id = due.id
-          RETURNING runs.id, runs.task_id, runs.kind, runs.lease_token
+          RETURNING runs.id, runs.task_id, runs.kind, runs.lease_token, runs.trace_parent
         ), told AS (
           INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data)
           SELECT 'evt_' || claimed.id || '_' || lease_token, 'run.claimed', 'run', claimed.id, task_id, claimed.id,
             ${claim.workerId}::text, jsonb_build_object('token', lease_token) FROM claimed
         )
-        SELECT id AS "runId", task_id AS "taskId", kind, lease_token AS token,
+        SELECT id AS "runId", task_id AS "taskId", kind, lease_token AS token, trace_parent AS "traceParent",
           ${claim.workerId}::text AS "workerId" FROM claimed`,
   );
 }

@@ -4,7 +4,7 @@ import { sql } from '../database/sql.ts';
 import type { Message, Models } from '../models/model.ts';
 import type { Driver } from '../runs/worker.ts';
 import type { Tool } from '../tools/tool.ts';
-import { currentTrace, inTrace, readTraceparent } from '../trace-context.ts';
+import { currentTrace, inTrace, nextPlace, readTraceparent } from '../trace-context.ts';
 import type { SpanAttributes, TraceSpan, Tracing } from './tracing.ts';
 
 /*
@@ -14,10 +14,14 @@ import type { SpanAttributes, TraceSpan, Tracing } from './tracing.ts';
  */
 
 interface TracedRun {
-  traceParent: string | null;
   model: string;
   agent: string;
   agentId: string;
+}
+
+/** The same driver, its log lines in the run's trace; no span is made. */
+export function placeDriver(driver: Driver): Driver {
+  return (context) => inTrace(nextPlace(readTraceparent(context.run.traceParent)), () => driver(context));
 }
 
 /** The same driver, with a span around each stretch that it drives. */
@@ -25,7 +29,7 @@ export function traceDriver(tracing: Tracing, database: Queryable, driver: Drive
   return async (context) => {
     const { run } = context;
     const traced = await database.one<TracedRun>(
-      sql`SELECT runs.trace_parent AS "traceParent", runs.model, agents.name AS agent, agents.id AS "agentId"
+      sql`SELECT runs.model, agents.name AS agent, agents.id AS "agentId"
           FROM runs JOIN agents ON agents.id = runs.agent_id WHERE runs.id = ${run.runId}`,
     );
     const own = {
@@ -39,7 +43,7 @@ export function traceDriver(tracing: Tracing, database: Queryable, driver: Drive
     const span = tracing.start({
       name: run.kind === 'task' ? `invoke_agent ${traced.agent}` : run.kind,
       kind: 'internal',
-      parent: readTraceparent(traced.traceParent),
+      parent: readTraceparent(run.traceParent),
       attributes: run.kind === 'task' ? { ...own, ...agentAttributes(traced, run.runId) } : own,
     });
     return within(span, async () => {

@@ -1,5 +1,6 @@
 import type { Span } from '@opentelemetry/api';
 import type { TracingSettings } from '../../contract/telemetry.ts';
+import type { Logger } from '../log.ts';
 import type { TraceContext } from '../trace-context.ts';
 
 export type SpanAttributes = Record<string, string | number | boolean | string[] | undefined>;
@@ -31,14 +32,18 @@ const exportEveryMs = 1_000;
 const exportLimitMs = 5_000;
 
 /** OpenTelemetry is loaded only here, so that whoever does not trace does not pay for it. */
-export async function openTracing(settings: TracingSettings, version: string): Promise<Tracing> {
+export async function openTracing(
+  settings: TracingSettings,
+  { version, log }: { version: string; log: Logger },
+): Promise<Tracing> {
   const [api, sdk, { OTLPTraceExporter }, resources] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
   ]);
-  const { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } = api;
+  const { DiagLogLevel, ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, diag, trace } = api;
+  diag.setLogger(saidBy(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const said = resources.detectResources({ detectors: [resources.envDetector] });
   const provider = new sdk.TracerProvider({
     resource: resources
@@ -86,6 +91,13 @@ export async function openTracing(settings: TracingSettings, version: string): P
     },
     [Symbol.asyncDispose]: () => provider.shutdown(),
   };
+}
+
+/** A collector that is away is no fault of ours, and nothing waits for it. */
+function saidBy(log: Logger) {
+  const warn = (message: string) => log.warn({ said: message.slice(0, 500) }, 'spans cannot be sent now');
+  const quiet = () => undefined;
+  return { error: warn, warn, info: quiet, debug: quiet, verbose: quiet };
 }
 
 function contextOf(span: Span, sampledFlag: number): TraceContext {

@@ -276,9 +276,10 @@ describe('a WebSocket', () => {
     socket.send(
       JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'config.apply', params: { shell: '/tmp/evil' } }),
     );
-    const events = await house.ask<{ head: number }>('GET', '/events?limit=1');
     expect(JSON.stringify(await house.ask('GET', '/models'))).toBe(before);
-    expect((await house.ask<{ head: number }>('GET', '/events?limit=1')).head).toBe(events.head);
+    const settings = '/events?types=provider.*,model.*,policy.*,credential.*,agent.*&after=0';
+    const changed = await house.ask<{ items: { data: unknown }[] }>('GET', settings);
+    expect(JSON.stringify(changed.items)).not.toContain('evil');
   });
 
   test('five thousand upgrades without a key open nothing, and whoever has one does not notice', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { GuidanceStep } from '../../contract/steps.ts';
 import type { ProjectView } from '../../contract/projects.ts';
+import type { GuidanceStep } from '../../contract/steps.ts';
 import type { CreatedTask } from '../../contract/tasks.ts';
 import { sql } from '../../server/database/sql.ts';
 import { mendedSum, sumProject } from '../e2e/house.ts';

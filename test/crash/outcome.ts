@@ -117,6 +117,8 @@ function isResultOf(step: Step, modelSeq: number, callId: string): boolean {
   return false;
 }
 
+const everyScope = 'agent, agent_day, day, project, run, task';
+
 async function judgeMoney(database: Database): Promise<string[]> {
   const held = await database.one<{ count: number }>(sql`SELECT count(*) FROM reservations`);
   const budgets = await database.many<{ scope: string; spent: number; reserved: number }>(
@@ -126,6 +128,10 @@ async function judgeMoney(database: Database): Promise<string[]> {
   const steps = await database.one<{ cost: number }>(
     sql`SELECT coalesce(sum(cost_micros), 0)::bigint AS cost FROM steps`,
   );
+  const charged = budgets
+    .map(({ scope }) => scope)
+    .sort()
+    .join(', ');
   const spent = budgets
     .map(({ spent, scope }) => ({ scope, spent }))
     .filter((budget) => budget.spent < steps.cost);
@@ -137,7 +143,7 @@ async function judgeMoney(database: Database): Promise<string[]> {
     ...spent.map(
       (budget) => `the ${budget.scope} budget has ${budget.spent} spent, the steps cost ${steps.cost}`,
     ),
-    ...(steps.cost > 0 && budgets.length === 2 ? [] : [`${budgets.length} budgets were charged`]),
+    ...(steps.cost > 0 && charged === everyScope ? [] : [`the budgets charged are ${charged}`]),
   ];
 }
 

@@ -43,6 +43,7 @@ describe('a forbidden import is refused', () => {
     ['server/domain', 'server/domain/x/planted.ts', '../../tools/tool.ts', 'server/domain may import'],
     ['server/drivers', 'server/drivers/planted.ts', '../models/model.ts', 'types alone of server/models'],
     ['server/drivers', 'server/drivers/planted.ts', '../http/a.ts', 'server/drivers may import'],
+    ['server/telemetry', 'server/telemetry/planted.ts', '../runs/a.ts', 'types alone of server/runs'],
     ['server/http', 'server/http/planted.ts', '../runs/a.ts', 'server/http may import'],
     ['server/http', 'server/http/planted.ts', '../channels/a.ts', 'not server/channels'],
     ['server/mcp', 'server/mcp/planted.ts', '../http/a.ts', 'not server/http'],

@@ -11,9 +11,17 @@ interface Wall {
 }
 
 /** Files at the top of server/ that are open to all of it. */
-const open = ['addresses', 'clock', 'crash-points', 'errors', 'ids', 'log', 'redaction', 'signal', 'trace-context'].map(
-  (name) => `server/${name}.ts`,
-);
+const open = [
+  'addresses',
+  'clock',
+  'crash-points',
+  'errors',
+  'ids',
+  'log',
+  'redaction',
+  'signal',
+  'trace-context',
+].map((name) => `server/${name}.ts`);
 const ends = ['server/app.ts', 'server/main.ts', 'server/restore.ts'];
 /** What app.ts is cut into: the constructing of one part each. */
 const assembly = 'server/assembly/';

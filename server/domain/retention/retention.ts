@@ -64,12 +64,17 @@ export async function readForgettableRuns(
   return rows.map((row) => row.id);
 }
 
-/** Contents that only artifacts of tasks which ended so long ago name. */
+/** Artifacts of tasks which ended so long ago, and what was uploaded then for no task. */
+const oldArtifacts = (days: number) => sql`SELECT artifacts.id, artifacts.hash,
+    CASE WHEN tasks.id IS NULL THEN artifacts.created_at < now() - make_interval(secs => ${days * 86_400})
+      ELSE ${isOld(days)} END AS old
+  FROM artifacts LEFT JOIN runs ON runs.id = artifacts.run_id
+    LEFT JOIN tasks ON tasks.id = coalesce(artifacts.task_id, runs.task_id)`;
+
+/** Contents that only old artifacts name. */
 export async function readOldContents(database: Queryable, days: number): Promise<string[]> {
   const rows = await database.many<{ hash: string }>(
-    sql`SELECT artifacts.hash FROM artifacts JOIN runs ON runs.id = artifacts.run_id
-          JOIN tasks ON tasks.id = runs.task_id
-        GROUP BY artifacts.hash HAVING bool_and(${isOld(days)})`,
+    sql`SELECT hash FROM (${oldArtifacts(days)}) AS judged GROUP BY hash HAVING bool_and(old)`,
   );
   return rows.map((row) => row.hash);
 }
@@ -78,13 +83,13 @@ export async function readOldContents(database: Queryable, days: number): Promis
 export async function forgetOldArtifacts(database: Database, days: number): Promise<number> {
   const rows = await database.write(
     'retention.artifacts',
-    sql`DELETE FROM artifacts USING runs, tasks
-        WHERE runs.id = artifacts.run_id AND tasks.id = runs.task_id AND ${isOld(days)} RETURNING artifacts.id`,
+    sql`DELETE FROM artifacts USING (${oldArtifacts(days)}) AS judged
+        WHERE judged.id = artifacts.id AND judged.old RETURNING artifacts.id`,
   );
   return rows.length;
 }
 
-/** Deliveries that are over and old. */
+/** Deliveries that are over and old, and requests of sandboxes; refusals of those stand in the log as well. */
 export async function forgetOldRows(database: Database): Promise<void> {
   await database.write(
     'retention.deliveries',
@@ -93,5 +98,9 @@ export async function forgetOldRows(database: Database): Promise<void> {
   await database.write(
     'retention.webhooks',
     sql`DELETE FROM webhook_deliveries WHERE status <> 'waiting' AND ended_at < now() - interval '30 days'`,
+  );
+  await database.write(
+    'retention.egress',
+    sql`DELETE FROM egress_requests WHERE at < now() - interval '90 days'`,
   );
 }

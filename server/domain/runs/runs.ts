@@ -96,7 +96,9 @@ export async function queueRun(transaction: Transaction, run: NewRun): Promise<s
 /** A task's work belongs to the trace of who asked for the task, also where others let it begin hours later. */
 function traceOf({ kind, taskId }: NewRun): Sql {
   const here = sql`${traceparentHere()}::text`;
-  return kind === 'task' ? sql`coalesce((SELECT trace_parent FROM tasks WHERE id = ${taskId}), ${here})` : here;
+  return kind === 'task'
+    ? sql`coalesce((SELECT trace_parent FROM tasks WHERE id = ${taskId}), ${here})`
+    : here;
 }
 
 interface RunRow extends Omit<RunView, 'recording' | 'lease' | 'budget'> {

@@ -1,24 +1,43 @@
 import type { Finding } from '../../../contract/system.ts';
 import type { Database } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
+import { poll, within } from '../../database/waiting.ts';
 import { messageOf } from '../../errors.ts';
 import { isSequencerElected } from '../../events/sequencer.ts';
 
-const answerMs = 3_000;
+const answerMs = 5_000;
+/** Where the process that numbered the events ended, another takes over within a second. */
+const electionMs = 1_500;
+
+/** What an answer is good for: anybody may ask, and as often as they like. */
+const freshMs = 500;
 
 /**
  * What must be true for work to go on, each by itself: the same for a probe and for `mission doctor`.
  * @param schema the number of the newest migration that this server knows
+ * @param now milliseconds that only rise
  */
-export async function examineReadiness(database: Database, schema: number): Promise<Finding[]> {
-  const limit = Promise.withResolvers<never>();
-  const timer = setTimeout(() => limit.reject(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
+export function openReadiness(
+  database: Database,
+  schema: number,
+  now: () => number,
+): () => Promise<Finding[]> {
+  let latest: { findings: Promise<Finding[]>; until: number } | undefined;
+  return () => {
+    if (latest !== undefined && now() < latest.until) return latest.findings;
+    const asked = { findings: examineWithin(database, schema), until: Number.POSITIVE_INFINITY };
+    latest = asked;
+    return asked.findings.finally(() => {
+      asked.until = now() + freshMs;
+    });
+  };
+}
+
+async function examineWithin(database: Database, schema: number): Promise<Finding[]> {
   try {
-    return await Promise.race([examine(database, schema), limit.promise]);
+    return await within(answerMs, examine(database, schema));
   } catch (error) {
     return [{ name: 'database', state: 'failed', detail: messageOf(error), mend: 'mission up' }];
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -31,7 +50,7 @@ async function examine(database: Database, schema: number): Promise<Finding[]> {
   return [
     { name: 'database', state: 'ok', detail: `PostgreSQL ${row.version} answers`, mend: null },
     judgeSchema(row.schema, schema),
-    (await isSequencerElected(database))
+    (await poll(electionMs, 100, async () => (await isSequencerElected(database)) || undefined))
       ? { name: 'sequencer', state: 'ok', detail: 'events are numbered', mend: null }
       : {
           name: 'sequencer',
@@ -54,6 +73,16 @@ function judgeSchema(found: number, known: number): Finding {
   const name = 'migrations';
   if (found === known) return { name, state: 'ok', detail: `the schema is at ${found}`, mend: null };
   return found < known
-    ? { name, state: 'failed', detail: `the schema is at ${found}, not ${known}`, mend: 'restart the server that owns the database' }
-    : { name, state: 'failed', detail: `the schema is at ${found}, newer than ${known}`, mend: 'update this server' };
+    ? {
+        name,
+        state: 'failed',
+        detail: `the schema is at ${found}, not ${known}`,
+        mend: 'restart the server that owns the database',
+      }
+    : {
+        name,
+        state: 'failed',
+        detail: `the schema is at ${found}, newer than ${known}`,
+        mend: 'update this server',
+      };
 }

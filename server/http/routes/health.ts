@@ -16,13 +16,14 @@ export function healthRoutes(routes: Routes, parts: Pick<HttpParts, 'examine' | 
     const findings = await parts.examine();
     const failed = findings.filter(({ state }) => state === 'failed');
     if (failed.length === 0) return { status: 'ready' as const, findings };
-    const reasons = failed.map(({ name, detail, mend }) => `${name}: ${detail}${mend === null ? '' : ` (${mend})`}`);
+    const reasons = failed.map(
+      ({ name, detail, mend }) => `${name}: ${detail}${mend === null ? '' : ` (${mend})`}`,
+    );
     throw new AppError('not_ready', `Work does not go on. ${reasons.join('; ')}`);
   });
 
-  routes.get(
-    '/version',
-    { config: may('open'), schema: { response: { 200: versionView } } },
-    async () => ({ version: parts.version, node: process.versions.node }),
-  );
+  routes.get('/version', { config: may('open'), schema: { response: { 200: versionView } } }, async () => ({
+    version: parts.version,
+    node: process.versions.node,
+  }));
 }
