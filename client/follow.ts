@@ -66,6 +66,8 @@ export async function* follow(transport: Transport, options: FollowOptions = {})
         ? readSocket(await transport.connect(), query, listening)
         : readStream(transport, query, listening);
       for await (const message of messages) {
+        // What came with the last one may not be wanted any more.
+        if (signal.aborted) return;
         if (message.type === 'hello') {
           cursor ??= message.head ?? undefined;
           connected = true;

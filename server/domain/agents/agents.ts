@@ -145,6 +145,12 @@ export async function updateAgent(
       await requireVersion(transaction, { noun: 'agent', id: agent.id, version: expected });
     if (agent.runtime === 'foreign' && body.capacity === null)
       throw new AppError('unprocessable', 'A foreign agent has a capacity: give a number.');
+    if (agent.runtime === 'builtin' && body.capacity !== undefined) {
+      throw new AppError(
+        'unprocessable',
+        'One of our own agents works on as much as the workers take: set "workers": {"capacity": …} in mission.config.json.',
+      );
+    }
     if (agent.runtime === 'builtin' && body.heartbeatSeconds !== undefined)
       throw new AppError('unprocessable', 'One of our own agents sends no heartbeats: its workers do.');
     const changed = Object.keys(body);
