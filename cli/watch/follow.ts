@@ -92,8 +92,10 @@ async function* withIdle(items: AsyncGenerator<FollowItem>): AsyncGenerator<Foll
       next = items.next();
     }
   } finally {
-    // The read that is under way ends with the connection; nobody waits for how.
+    // Both end with the connection; nobody waits for how. Without the second, items that rest between two reads
+    // would never hear of it, and would hold the connection open.
     next.catch(() => undefined);
+    items.return(undefined).catch(() => undefined);
   }
 }
 

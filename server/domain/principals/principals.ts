@@ -7,7 +7,7 @@ import { type Actor, fullActor } from '../actor.ts';
 import { type ActorRow, actorColumns, keyColumns, keyLives, narrowActor, unseen } from './find-actor.ts';
 
 /** The principal whose live key this is, with what the key allows, or undefined. Keys are stored as SHA-256 only. */
-export async function findPrincipalByKey(database: Queryable, key: string): Promise<Actor | undefined> {
+export async function findPrincipalByKey(database: Database, key: string): Promise<Actor | undefined> {
   const row = await database.maybe<ActorRow & { keyId: string; unseen: boolean }>(
     sql`SELECT ${actorColumns}, ${keyColumns}, ${unseen(sql`api_keys.last_used_at`)} AS unseen
         FROM api_keys JOIN principals ON principals.id = api_keys.principal_id
@@ -15,7 +15,8 @@ export async function findPrincipalByKey(database: Queryable, key: string): Prom
   );
   if (row === undefined) return undefined;
   if (row.unseen) {
-    await database.many(
+    await database.write(
+      'keys.seen',
       sql`UPDATE api_keys SET last_used_at = now()
           WHERE id = ${row.keyId} AND ${unseen(sql`last_used_at`)}`,
     );

@@ -108,7 +108,8 @@ export async function findSession(database: Database, secret: string): Promise<S
   );
   if (row === undefined) return undefined;
   if (row.unseen) {
-    await database.many(
+    await database.write(
+      'sessions.seen',
       sql`UPDATE sessions SET seen_at = now() WHERE id = ${row.sessionId} AND ${unseen(sql`seen_at`)}`,
     );
   }
