@@ -78,6 +78,7 @@ export class StatementNames {
 
 /** PostgreSQL's text cannot hold NUL, and no caller means it. */
 function withoutNul(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNul);
   return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value;
 }
 

@@ -47,3 +47,6 @@ function decodeCursor(cursor: string): string {
   if (/^[a-z]{2,10}_[0-9a-z_]{1,60}$/.test(id)) return id;
   throw new AppError('invalid_request', 'cursor: send the nextCursor of the page before, as it was given');
 }
+
+/** Of PostgreSQL's `integer`: what a number in an address can be at most where it names or follows one. */
+export const largestInteger = 2_147_483_647;

@@ -6,6 +6,7 @@ import { authenticate } from './authentication.ts';
 import { closeRefusedUpgrades } from './connections.ts';
 import { tagAnswers } from './etag.ts';
 import { guardChanges } from './idempotency.ts';
+import { readJsonBodies } from './json-bodies.ts';
 import { measureRequests } from './measure-requests.ts';
 import { collectRoutes } from './openapi/routes.ts';
 import { validateAnswers } from './openapi/validate-answers.ts';
@@ -57,6 +58,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
+  readJsonBodies(server);
   server.setErrorHandler(answerProblem(parts.log));
   traceRequests(server, parts.tracing);
   measureRequests(server, parts.metrics);

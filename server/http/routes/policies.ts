@@ -9,6 +9,7 @@ import {
 } from '../../../contract/policies.ts';
 import { addRule, listRules, removeRule } from '../../domain/policies/policies.ts';
 import { may } from '../access.ts';
+import { largestInteger } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 export function policyRoutes(routes: Routes, parts: HttpParts): void {
@@ -42,7 +43,7 @@ export function policyRoutes(routes: Routes, parts: HttpParts): void {
     {
       config: may('policy:manage'),
       schema: {
-        params: z.object({ number: z.coerce.number().int().positive() }),
+        params: z.object({ number: z.coerce.number().int().positive().max(largestInteger) }),
         body: removeRuleBody,
         response: { 200: policyRuleView },
       },

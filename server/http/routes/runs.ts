@@ -4,7 +4,7 @@ import { type Step, type StepView, stepView } from '../../../contract/steps.ts';
 import { requestControl, sayToRun } from '../../domain/runs/runs.ts';
 import { readRunSteps } from '../../domain/runs/steps.ts';
 import { may } from '../access.ts';
-import { idParams, listOf, pageLimit, pageOf, pageQuery, readPage } from '../lists.ts';
+import { idParams, largestInteger, listOf, pageLimit, pageOf, pageQuery, readPage } from '../lists.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 const controls = { pause: 'pause', resume: 'go', stop: 'stop' } as const;
@@ -43,7 +43,10 @@ export function runRoutes(routes: Routes, parts: HttpParts): void {
       config: may('runs:read', 'run'),
       schema: {
         params: idParams,
-        querystring: z.object({ after: z.coerce.number().int().min(0).default(0), limit: pageLimit }),
+        querystring: z.object({
+          after: z.coerce.number().int().min(0).max(largestInteger).default(0),
+          limit: pageLimit,
+        }),
         response: { 200: listOf(stepView) },
       },
     },
