@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { messageOf } from '../../errors.ts';
 import { openEngine } from './engine.ts';
 
 const run = promisify(execFile);
@@ -33,7 +34,6 @@ const packages = [
     'libstdc++6',
     'mount',
     'openssh-client',
-    'redis-server',
   ],
 ];
 /** Of no use without a network or a person, and half of the whole. */
@@ -73,6 +73,11 @@ export async function startTestEngine(): Promise<TestEngine | string> {
     await chmod(folder, 0o711);
     await chmod(socketPath, 0o666);
     await importImage(socketPath);
+    const complaint = await tryContainer(socketPath);
+    if (complaint !== null) {
+      await stop();
+      return `no container starts on this machine: ${complaint}`;
+    }
     return { socketPath, image, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
@@ -125,6 +130,24 @@ async function importImage(socketPath: string): Promise<void> {
   progress.resume();
   await once(progress, 'end');
   await ended;
+}
+
+/** The engine's own complaint where not even an empty container runs; what ours then do is for the tests to judge. */
+async function tryContainer(socketPath: string): Promise<string | null> {
+  const engine = openEngine(socketPath);
+  try {
+    const container = await engine.createContainer({
+      Image: image,
+      Cmd: ['true'],
+      HostConfig: { NetworkMode: 'none' },
+    });
+    await container.start();
+    await container.wait();
+    await container.remove();
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /** Packages with everything that they depend on, of those that are installed. */
