@@ -1,17 +1,8 @@
 import { z } from 'zod';
 
-export const stepKinds = [
-  'model',
-  'tool',
-  'ask',
-  'guidance',
-  'phase',
-  'compaction',
-  'check',
-  'note',
-] as const;
+const stepKinds = ['model', 'tool', 'ask', 'guidance', 'phase', 'compaction', 'check', 'note'] as const;
 export type StepKind = (typeof stepKinds)[number];
-export const stepStatuses = ['intended', 'done', 'failed', 'in_doubt'] as const;
+const stepStatuses = ['intended', 'done', 'failed', 'in_doubt'] as const;
 export type StepStatus = (typeof stepStatuses)[number];
 
 /** Why a model or tool call failed; decides whether it is tried again. */
@@ -235,3 +226,6 @@ export const stepView = z.object({
   endedAt: z.string().nullable(),
 });
 export type StepView = z.infer<typeof stepView>;
+
+/** A step as whoever reads the API has it: its envelope is looked at, the rest was checked by the server that wrote it. */
+export const readStep = z.custom<Step>((value) => stepView.safeParse(value).success, { error: 'is no step' });

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { der, integer, oid, sequence } from '../server/computers/egress/der.ts';
 
 export interface Certificate {
   key: string;
@@ -57,24 +58,4 @@ function timeOf(time: number): Buffer {
 
 function extension(id: string, value: Buffer): Buffer {
   return sequence(oid(id), der(0x04, value));
-}
-
-function oid(hex: string): Buffer {
-  return der(0x06, Buffer.from(hex, 'hex'));
-}
-
-function integer(value: Buffer): Buffer {
-  return der(0x02, value);
-}
-
-function sequence(...parts: Buffer[]): Buffer {
-  return der(0x30, Buffer.concat(parts));
-}
-
-/** A value with its tag and length in front. */
-function der(tag: number, value: Buffer): Buffer {
-  const { length } = value;
-  const size =
-    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...size]), value]);
 }

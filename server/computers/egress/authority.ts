@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { der, integer, oid, sequence } from './der.ts';
 
 /** Certifies the hosts that a proxy answers for. Its key lives in this process's memory alone. */
 export interface Authority {
@@ -100,24 +101,4 @@ function timeOf(time: number): Buffer {
 function extension(id: string, value: Buffer, critical = false): Buffer {
   const mark = critical ? [Buffer.from([0x01, 0x01, 0xff])] : [];
   return sequence(oid(id), ...mark, der(0x04, value));
-}
-
-function oid(hex: string): Buffer {
-  return der(0x06, Buffer.from(hex, 'hex'));
-}
-
-function integer(value: Buffer): Buffer {
-  return der(0x02, value);
-}
-
-function sequence(...parts: Buffer[]): Buffer {
-  return der(0x30, Buffer.concat(parts));
-}
-
-/** A value with its tag and length in front. */
-function der(tag: number, value: Buffer): Buffer {
-  const { length } = value;
-  const size =
-    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...size]), value]);
 }

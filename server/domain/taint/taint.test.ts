@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Step, Taint, ToolResult } from '../../../contract/steps.ts';
+import { ask as askStep, intended } from '../../agent/steps-fixture.ts';
 import { addressedHosts, namedHosts } from './destinations.ts';
 import { isSecretPath, pathsIn } from './secret-paths.ts';
 import {
@@ -82,8 +83,10 @@ test('a call brings in what it reads', () => {
 
 const tool = (seq: number, result: Partial<ToolResult>): Step =>
   ({ seq, kind: 'tool', status: 'done', result: { ok: true, output: '', ...result } }) as Step;
-const ask = (seq: number, leaves: string[], decision: 'approve' | 'deny' | null): Step =>
-  ({ seq, kind: 'ask', intent: { leaves }, result: decision && { decision } }) as unknown as Step;
+const ask = (seq: number, leaves: string[], decision: 'approve' | 'deny' | null): Step => {
+  const step = askStep({ leaves }, decision === null ? {} : { decision });
+  return { ...(decision === null ? intended(step) : step), seq };
+};
 
 test('the taint of a run is that of its steps, each source with its first step', () => {
   const secret: Taint = { kind: 'private', source: '.env' };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Step, Taint } from '../../../contract/steps.ts';
 import type { JudgedCall } from '../../agent/ports.ts';
+import { ask } from '../../agent/steps-fixture.ts';
 import { type DepartureContext, keepFrom, openDepartureGuard } from './departures.ts';
 
 const secret: Taint = { kind: 'private', source: '.env' };
@@ -14,14 +15,10 @@ const kept = (host: string): Step =>
     status: 'failed',
     result: { ok: false, output: '', keptFrom: [{ host, reason: 'because' }] },
   }) as Step;
-const answered = (host: string, decision: 'approve' | 'deny'): Step =>
-  ({
-    seq: 3,
-    kind: 'ask',
-    status: 'done',
-    intent: { leaves: [host] },
-    result: { decision },
-  }) as unknown as Step;
+const answered = (host: string, decision: 'approve' | 'deny'): Step => ({
+  ...ask({ leaves: [host] }, { decision }),
+  seq: 3,
+});
 const contextOf = (steps: Step[], more: Partial<DepartureContext> = {}): DepartureContext => ({
   steps: () => steps,
   taint: { privateProject: null, untrustedProject: null, secretFiles: [], base: [] },
