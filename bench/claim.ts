@@ -17,16 +17,20 @@ const slowDiskMicros = 3_000;
 await using store = await startStore();
 await using stack = new AsyncDisposableStack();
 const { connection } = store;
-const ours = stack.use(await openClaims(store, { name: 'ours', batch: 1 }));
+const ours = stack.use(await openClaims(store, { name: 'ours, in turns', batch: 1, way: 'inTurns' }));
+const apart = stack.use(await openClaims(store, { name: 'ours, in two calls', batch: 1, way: 'apart' }));
 const pgBoss = stack.use(await openPgBoss(connection, { name: 'pg-boss', batch: 1 }));
 const graphile = stack.use(await openGraphileWorker(connection, { name: 'graphile-worker', batch: 1 }));
-const oursBatched = stack.use(await openClaims(store, { name: 'ours, batched', batch }));
+const oursBatched = stack.use(await openClaims(store, { name: 'ours, batched', batch, way: 'sideBySide' }));
+const turnsBatched = stack.use(
+  await openClaims(store, { name: 'ours, batched in turns', batch, way: 'inTurns' }),
+);
 const pgBossBatched = stack.use(await openPgBoss(connection, { name: 'pg-boss, batched', batch }));
 const graphileBatched = stack.use(
   await openGraphileWorker(connection, { name: 'graphile-worker, batched', batch }),
 );
-const one = [ours, pgBoss, graphile];
-const many = [oursBatched, pgBossBatched, graphileBatched];
+const one = [ours, apart, pgBoss, graphile];
+const many = [oursBatched, turnsBatched, pgBossBatched, graphileBatched];
 
 const plain = await measure([
   ...one.map((contender) => ({ contender, tasks: singly })),
@@ -43,8 +47,10 @@ const rows = [...one, ...many].map(({ name }) => ({
   'ms a task, 3 ms a commit': slow.has(name) ? rounded(median(slow.get(name) ?? [])) : '',
 }));
 report('claim', rows, [
-  atLeast('pg-boss against ours, one at a time', ratio(plain, pgBoss, ours), 2, 'x'),
+  atLeast('pg-boss against ours in turns, one at a time', ratio(plain, pgBoss, ours), 2, 'x'),
   atLeast('the same, with 3 ms a commit', ratio(slow, pgBoss, ours), 2, 'x'),
+  atLeast('pg-boss against ours in two calls, one at a time', ratio(plain, pgBoss, apart), 2, 'x'),
+  atLeast('the same in two calls, with 3 ms a commit', ratio(slow, pgBoss, apart), 2, 'x'),
   atLeast('graphile-worker in batches against ours', ratio(plain, graphileBatched, oursBatched), 0.5, 'x'),
 ]);
 

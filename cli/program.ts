@@ -9,6 +9,7 @@ import { addChangeCommands } from './commands/changes.ts';
 import { addCredentialCommands } from './commands/credentials.ts';
 import { addEgressCommands } from './commands/egress.ts';
 import { addHaltCommands } from './commands/halt.ts';
+import { addHookCommands } from './commands/hooks.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addLimitCommands } from './commands/limits.ts';
 import { addNotifyCommands } from './commands/notify.ts';
@@ -65,6 +66,7 @@ export async function createProgram(args: string[]): Promise<number> {
   addKeyCommands(program, run);
   addPasswordCommands(program, run);
   addNotifyCommands(program, run);
+  addHookCommands(program, run);
   addCredentialCommands(program, run);
   addEgressCommands(program, run);
   addAuditCommands(program, run);

@@ -57,6 +57,8 @@ export const completeManyBody = z.strictObject({
     .array(completeBody.omit({ artifacts: true }).extend({ id: z.string().max(100) }))
     .min(1)
     .max(500),
+  /** What is claimed under the same commit, into the places that became free: half of what a worker's turn costs. */
+  claim: claimNextBody.omit({ agent: true }).optional(),
 });
 export const completedMany = z.object({
   items: z.array(
@@ -66,6 +68,8 @@ export const completedMany = z.object({
       status: taskView.shape.status.nullable(),
     }),
   ),
+  /** Empty where nothing was asked for, or nothing fits now. */
+  claims: z.array(claimView),
 });
 
 export const blockBody = z.strictObject({

@@ -1,5 +1,6 @@
 import { agentEndpoints } from './endpoints/agents.ts';
 import type { EndpointSpec } from './endpoints/endpoint.ts';
+import { hookEndpoints } from './endpoints/hooks.ts';
 import { peopleEndpoints } from './endpoints/people.ts';
 import { policyEndpoints } from './endpoints/policies.ts';
 import { securityEndpoints } from './endpoints/security.ts';
@@ -18,6 +19,7 @@ export const endpoints = {
   ...peopleEndpoints,
   ...policyEndpoints,
   ...securityEndpoints,
+  ...hookEndpoints,
   ...systemEndpoints,
 };
 export type Endpoints = typeof endpoints;

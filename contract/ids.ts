@@ -18,6 +18,8 @@ export const idPrefixes = [
   'inst',
   'dlv',
   'whk',
+  'hook',
+  'hdl',
   'msg',
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];

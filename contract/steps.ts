@@ -1,7 +1,5 @@
 import { z } from 'zod';
 
-const stepKinds = ['model', 'tool', 'ask', 'guidance', 'phase', 'compaction', 'check', 'note'] as const;
-export type StepKind = (typeof stepKinds)[number];
 const stepStatuses = ['intended', 'done', 'failed', 'in_doubt'] as const;
 export type StepStatus = (typeof stepStatuses)[number];
 
@@ -30,7 +28,8 @@ export const errorClasses = [
 export type ErrorClass = (typeof errorClasses)[number];
 
 /** What a tool call may touch: decides what a crash in its middle means. */
-export type Effect = 'read' | 'workspace' | 'external';
+const effect = z.enum(['read', 'workspace', 'external']);
+export type Effect = z.infer<typeof effect>;
 
 /**
  * Tokens of one model call. Of `input`, `cachedInput` were read from the provider's cache and `cacheWrite`
@@ -44,188 +43,216 @@ export const usage = z.object({
 });
 export type Usage = z.infer<typeof usage>;
 
-export interface ToolCall {
+export const toolCall = z.object({
   /** The provider's identifier of the call; the result must carry the same. */
-  id: string;
-  name: string;
+  id: z.string(),
+  name: z.string(),
   /** The arguments as the model wrote them: JSON text, perhaps malformed. */
-  argumentsText: string;
-}
+  argumentsText: z.string(),
+});
+export type ToolCall = z.infer<typeof toolCall>;
 
-export interface ModelIntent {
-  phase: string;
-  model: string;
+export const modelIntent = z.object({
+  phase: z.string(),
+  model: z.string(),
   /** SHA-256 of the request; the request itself is rebuilt from the steps. */
-  promptHash: string;
+  promptHash: z.string(),
   /** The request was built from the steps before this sequence number. */
-  builtFromSteps: number;
-  attempt: number;
-}
-export interface ModelResult {
-  text: string;
-  toolCalls: ToolCall[];
-  finishReason: 'stop' | 'tool_calls' | 'length' | 'refused' | 'other';
+  builtFromSteps: z.number(),
+  attempt: z.number(),
+});
+export type ModelIntent = z.infer<typeof modelIntent>;
+
+export const modelResult = z.object({
+  text: z.string(),
+  toolCalls: z.array(toolCall),
+  finishReason: z.enum(['stop', 'tool_calls', 'length', 'refused', 'other']),
   /** What the provider wants back with this answer, such as its reasoning; opaque, for the same model alone. */
-  providerState?: unknown;
-}
-export interface ToolIntent {
-  callId: string;
+  providerState: z.unknown().exactOptional(),
+});
+export type ModelResult = z.infer<typeof modelResult>;
+
+export const toolIntent = z.object({
+  callId: z.string(),
   /** The model step that asked for the call. */
-  modelSeq: number;
-  name: string;
-  input: unknown;
-  effect: Effect;
+  modelSeq: z.number(),
+  name: z.string(),
+  input: z.unknown(),
+  effect,
   /** The person who put `input` in the place of the arguments that the model wrote. */
-  editedBy?: string;
+  editedBy: z.string().exactOptional(),
   /** The version of the policy that judged the call. */
-  policyVersion?: number;
-}
+  policyVersion: z.number().exactOptional(),
+});
+export type ToolIntent = z.infer<typeof toolIntent>;
+
 export const taintKinds = ['private', 'untrusted'] as const;
 
 /** What a step brought into its run: private data, or words that somebody else may have written. */
-export interface Taint {
-  kind: (typeof taintKinds)[number];
+export const taint = z.object({
+  kind: z.enum(taintKinds),
   /** Where it came from, for people: `.env`, `example.com`, `a message of peer`. */
-  source: string;
-}
+  source: z.string(),
+});
+export type Taint = z.infer<typeof taint>;
 
 /** A host that a command tried to reach and was kept from until a person approves of it. */
-export interface KeptFrom {
-  host: string;
-  reason: string;
-}
+const keptFrom = z.object({ host: z.string(), reason: z.string() });
+export type KeptFrom = z.infer<typeof keptFrom>;
 
-export interface ToolResult {
-  ok: boolean;
+export const toolResult = z.object({
+  ok: z.boolean(),
   /** What the model reads. */
-  output: string;
+  output: z.string(),
   /** Whole output, where `output` is an extract. */
-  artifact?: string;
-  diff?: string;
-  exitCode?: number | null;
-  taint?: Taint[];
-  keptFrom?: KeptFrom[];
-}
-export interface AskIntent {
-  askId: string;
-  kind: 'approval' | 'clarification' | 'proposal';
+  artifact: z.string().exactOptional(),
+  diff: z.string().exactOptional(),
+  exitCode: z.number().nullable().exactOptional(),
+  taint: z.array(taint).exactOptional(),
+  keptFrom: z.array(keptFrom).exactOptional(),
+});
+export type ToolResult = z.infer<typeof toolResult>;
+
+export const askIntent = z.object({
+  askId: z.string(),
+  kind: z.enum(['approval', 'clarification', 'proposal']),
   /** What the answer decides: a tool call, the agent's own question, or how a run in trouble goes on. */
-  about: 'tool' | 'question' | 'model' | 'budget' | 'loop' | 'checks' | 'push';
-  question: string;
+  about: z.enum(['tool', 'question', 'model', 'budget', 'loop', 'checks', 'push']),
+  question: z.string(),
   /** The tool call that waits for the answer, if one does. */
-  callId?: string;
-  modelSeq?: number;
+  callId: z.string().exactOptional(),
+  modelSeq: z.number().exactOptional(),
   /** The workspace's tree that an approval is bound to. */
-  tree?: string;
+  tree: z.string().exactOptional(),
   /** Of the exact action; what starts after an approval must have the same. */
-  actionHash?: string;
+  actionHash: z.string().exactOptional(),
   /** Hosts that an approval lets the run reach, by name. */
-  leaves?: string[];
-}
-export interface AskResult {
-  decision: 'approve' | 'deny' | 'answer' | 'expired' | 'withdrawn';
-  answer: string;
-  by: string;
+  leaves: z.array(z.string()).exactOptional(),
+});
+export type AskIntent = z.infer<typeof askIntent>;
+
+export const askResult = z.object({
+  decision: z.enum(['approve', 'deny', 'answer', 'expired', 'withdrawn']),
+  answer: z.string(),
+  by: z.string(),
   /** The arguments that a person put in the place of the model's. */
-  input?: Record<string, unknown>;
-}
-export interface GuidanceIntent {
-  text: string;
+  input: z.record(z.string(), z.unknown()).exactOptional(),
+});
+export type AskResult = z.infer<typeof askResult>;
+
+export const guidanceIntent = z.object({
+  text: z.string(),
   /** A principal's name, or `control-plane` for red checks and the like. */
-  from: string;
+  from: z.string(),
   /** The phase that it sends the run back to. */
-  phase?: string;
+  phase: z.string().exactOptional(),
   /** Where it is not a person who says so. */
-  taint?: Taint[];
+  taint: z.array(taint).exactOptional(),
   /** An agent says so: it is material, and no guidance. */
-  peer?: true;
-}
+  peer: z.literal(true).exactOptional(),
+});
+export type GuidanceIntent = z.infer<typeof guidanceIntent>;
+
 /** A phase begins. `prepare` is the control plane's own; the others are the playbook's. */
-export interface PhaseIntent {
-  phase: string;
-}
-export interface CheckIntent {
-  command: string;
-  commit: string;
+export const phaseIntent = z.object({ phase: z.string() });
+export type PhaseIntent = z.infer<typeof phaseIntent>;
+
+export const checkIntent = z.object({
+  command: z.string(),
+  commit: z.string(),
   /** `setup` prepares; `base` and `change` are where the check ran; `pinned` is the change under the base's tests. */
-  where: 'setup' | 'base' | 'change' | 'pinned';
-}
-export interface CheckResult {
-  exitCode: number | null;
-  outcome: 'passed' | 'failed' | 'timed_out' | 'out_of_memory' | 'refused';
-  durationMs: number;
-  setupKey: string;
-  excerpt: string;
-  artifact?: string;
-}
-export interface NoteIntent {
-  text: string;
-  callId?: string;
-  modelSeq?: number;
+  where: z.enum(['setup', 'base', 'change', 'pinned']),
+});
+export type CheckIntent = z.infer<typeof checkIntent>;
+
+export const checkResult = z.object({
+  exitCode: z.number().nullable(),
+  outcome: z.enum(['passed', 'failed', 'timed_out', 'out_of_memory', 'refused']),
+  durationMs: z.number(),
+  setupKey: z.string(),
+  excerpt: z.string(),
+  artifact: z.string().exactOptional(),
+});
+export type CheckResult = z.infer<typeof checkResult>;
+
+export const noteIntent = z.object({
+  text: z.string(),
+  callId: z.string().exactOptional(),
+  modelSeq: z.number().exactOptional(),
   /** From here on the run goes on with another model. */
-  fallback?: { from: string; to: string };
-}
+  fallback: z.object({ from: z.string(), to: z.string() }).exactOptional(),
+});
+export type NoteIntent = z.infer<typeof noteIntent>;
 
-export interface StepError {
-  class: ErrorClass;
-  message: string;
-  retryAfterMs?: number;
-}
+export const stepError = z.object({
+  class: z.enum(errorClasses),
+  message: z.string(),
+  retryAfterMs: z.number().exactOptional(),
+});
+export type StepError = z.infer<typeof stepError>;
 
-interface StepOf<K extends StepKind, I, R> {
-  runId: string;
-  seq: number;
-  kind: K;
-  /** The tool, phase, model or check, for lists. */
-  name: string;
-  status: StepStatus;
-  intent: I;
-  result: R | null;
-  error: StepError | null;
-  usage: Usage | null;
-  /** Price in millionths of a US dollar. */
-  costMicros: number | null;
-  /** The workspace's snapshot taken at the intent. */
-  snapshot: string | null;
-  startedAt: string;
-  endedAt: string | null;
-}
-
-export type ModelStep = StepOf<'model', ModelIntent, ModelResult>;
-export type ToolStep = StepOf<'tool', ToolIntent, ToolResult>;
-export type AskStep = StepOf<'ask', AskIntent, AskResult>;
-export type GuidanceStep = StepOf<'guidance', GuidanceIntent, null>;
-export type PhaseStep = StepOf<'phase', PhaseIntent, Record<string, unknown>>;
-export type CheckStep = StepOf<'check', CheckIntent, CheckResult>;
-export type NoteStep = StepOf<'note', NoteIntent, null>;
-export type CompactionStep = StepOf<'compaction', { text: string }, null>;
-export type Step =
-  | ModelStep
-  | ToolStep
-  | AskStep
-  | GuidanceStep
-  | PhaseStep
-  | CheckStep
-  | NoteStep
-  | CompactionStep;
-
-/** The envelope of a step; what its kind puts inside is as the interfaces above say. */
-export const stepView = z.object({
+const envelope = {
   runId: z.string(),
   seq: z.number().int().positive(),
-  kind: z.enum(stepKinds),
+  /** The tool, phase, model or check, for lists. */
   name: z.string(),
   status: z.enum(stepStatuses),
-  intent: z.record(z.string(), z.unknown()),
-  result: z.record(z.string(), z.unknown()).nullable(),
-  error: z.object({ class: z.string(), message: z.string(), retryAfterMs: z.number().optional() }).nullable(),
+  error: stepError.nullable(),
   usage: usage.nullable(),
+  /** Price in millionths of a US dollar. */
   costMicros: z.number().nullable(),
+  /** The workspace's snapshot taken at the intent. */
   snapshot: z.string().nullable(),
   startedAt: z.string(),
   endedAt: z.string().nullable(),
-});
-export type StepView = z.infer<typeof stepView>;
+};
 
-/** A step as whoever reads the API has it: its envelope is looked at, the rest was checked by the server that wrote it. */
-export const readStep = z.custom<Step>((value) => stepView.safeParse(value).success, { error: 'is no step' });
+function stepOf<K extends string, I extends z.ZodType, R extends z.ZodType>(kind: K, intent: I, result: R) {
+  return z.object({ ...envelope, kind: z.literal(kind), intent, result: result.nullable() });
+}
+
+export const modelStep = stepOf('model', modelIntent, modelResult);
+export type ModelStep = z.infer<typeof modelStep>;
+export const toolStep = stepOf('tool', toolIntent, toolResult);
+export type ToolStep = z.infer<typeof toolStep>;
+export const askStep = stepOf('ask', askIntent, askResult);
+export type AskStep = z.infer<typeof askStep>;
+export const guidanceStep = stepOf('guidance', guidanceIntent, z.null());
+export type GuidanceStep = z.infer<typeof guidanceStep>;
+export const phaseStep = stepOf('phase', phaseIntent, z.record(z.string(), z.unknown()));
+export type PhaseStep = z.infer<typeof phaseStep>;
+export const checkStep = stepOf('check', checkIntent, checkResult);
+export type CheckStep = z.infer<typeof checkStep>;
+export const noteStep = stepOf('note', noteIntent, z.null());
+export type NoteStep = z.infer<typeof noteStep>;
+export const compactionStep = stepOf('compaction', z.object({ text: z.string() }), z.null());
+export type CompactionStep = z.infer<typeof compactionStep>;
+
+/** One act of a run: what was about to be done, and what came of it. Null as `result` while it is only intended. */
+export const stepView = z.discriminatedUnion('kind', [
+  modelStep,
+  toolStep,
+  askStep,
+  guidanceStep,
+  phaseStep,
+  checkStep,
+  noteStep,
+  compactionStep,
+]);
+export type Step = z.infer<typeof stepView>;
+export type StepKind = Step['kind'];
+
+/** What every step has had since the first version, whatever its kind puts inside. */
+const anyStep = z.object({
+  ...envelope,
+  kind: z.enum(stepView.options.map(({ shape }) => shape.kind.value)),
+  intent: z.record(z.string(), z.unknown()),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  error: z.object({ class: z.string(), message: z.string() }).nullable(),
+});
+
+/**
+ * A step as whoever reads the API takes it. Its envelope alone is looked at: a step is stored for ever, and an earlier
+ * version may have put less inside than `stepView` tells of.
+ */
+export const readStep = z.custom<Step>((value) => anyStep.safeParse(value).success, { error: 'is no step' });

@@ -16,6 +16,8 @@ export const telemetryVariables = {
   SENTRY_ENVIRONMENT: z.string().optional(),
   /** Lets a scraper read /metrics, and nothing else, without a key of a principal. */
   MISSION_METRICS_TOKEN: z.string().min(16, 'must be 16 characters or more').optional(),
+  /** Where a process without the API answers /metrics, /health and /ready, on loopback; 0 for any free port. */
+  MISSION_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
 };
 const variables = z.object(telemetryVariables);
 
@@ -34,6 +36,8 @@ export interface TelemetrySettings {
   tracing: TracingSettings | null;
   sentry: { dsn: string; environment: string } | null;
   metricsToken: string | null;
+  /** Of a process without the API; null where it answers nobody. */
+  metricsPort: number | null;
 }
 
 export function chooseTelemetry(values: z.infer<typeof variables>): TelemetrySettings {
@@ -55,5 +59,6 @@ export function chooseTelemetry(values: z.infer<typeof variables>): TelemetrySet
         ? null
         : { dsn: values.SENTRY_DSN, environment: values.SENTRY_ENVIRONMENT ?? 'production' },
     metricsToken: values.MISSION_METRICS_TOKEN ?? null,
+    metricsPort: values.MISSION_METRICS_PORT ?? null,
   };
 }

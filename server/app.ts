@@ -1,21 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import { registerDeveloper } from './assembly/agents.ts';
-import { openAnchors } from './assembly/anchors.ts';
-import { startApi } from './assembly/api.ts';
-import { artifactFolder } from './assembly/artifact-folder.ts';
-import { openComputer, openSandbox } from './assembly/computer.ts';
-import { openConnections } from './assembly/edge.ts';
-import { openConfiguredModels } from './assembly/models.ts';
-import { fixedSecrets, openSecrets, withVaultKey } from './assembly/secrets.ts';
+import { setTimeout as breathe } from 'node:timers/promises';
+import type { Base } from './assembly/base.ts';
+import { fixedSecrets } from './assembly/fixed-secrets.ts';
 import { openStore } from './assembly/store.ts';
-import { openFaults, openTelemetry } from './assembly/telemetry.ts';
-import { startUpkeep } from './assembly/upkeep.ts';
-import { startWatches, startWorker } from './assembly/worker.ts';
 import type { Config } from './config.ts';
-import { readCrashPoints } from './crash-points.ts';
-import { Artifacts } from './domain/artifacts/artifacts.ts';
-import { EventFeed } from './events/feed.ts';
-import { LiveChannel } from './events/live.ts';
+import { type CrashPoints, readCrashPoints } from './crash-points.ts';
 import { openLog } from './log.ts';
 import { Redactor } from './redaction.ts';
 
@@ -24,6 +13,8 @@ export interface App extends AsyncDisposable {
   url: string | null;
   /** A one-time link to the dashboard, given at the first start on a database. */
   loginUrl: string | null;
+  /** Tells of a fault that nobody caught, in the log and to whoever is told of faults. */
+  tellFault(fault: Error): void;
 }
 
 /** Builds the process out of its parts and starts the chosen roles; disposing stops them in reverse. */
@@ -31,89 +22,64 @@ export async function startApp(given: Config, env: NodeJS.ProcessEnv): Promise<A
   await using started = new AsyncDisposableStack();
   const redactor = new Redactor();
   redactor.know(fixedSecrets(given));
-  const faults = await openFaults(given, { redact: redactor.redact, started });
-  const log = openLog(given.logLevel, redactor.redact, faults?.report);
-  const crashPoints = readCrashPoints(env);
+  const log = openLog(given.logLevel, redactor.redact, await openFaultReport(given, redactor, started));
+  const base = { log, started, crashPoints: readCrashPoints(env) };
   await mkdir(given.home, { recursive: true, mode: 0o700 });
-
-  const { database, guards, connection, schema } = await openStore(given, { log, crashPoints, started });
-  const config = await withVaultKey(given, database, redactor);
-  const feed = started.use(new EventFeed({ database, log }));
-  await feed.start();
-  const live = started.use(new LiveChannel({ database, log }));
-  await live.start();
-  const anchors = await openAnchors(config, { database, log, started });
-
-  const { models, registry, pace } = await openConfiguredModels(config, {
-    database,
-    log,
-    crashPoints,
-    started,
-  });
-  const secrets = await openSecrets(config, { database, registry, redactor, log, started });
-  const connections = openConnections(config, { database, log, started });
-  const telemetry = await openTelemetry(config, {
-    database,
-    feed,
-    log,
-    redact: redactor.redact,
-    subscribers: () => connections.size,
-    started,
-  });
-  const sandbox = telemetry.metrics.watchSandbox(await openSandbox(config, { log, crashPoints, started }));
-  const computer = await openComputer(config, sandbox);
-  const artifacts = new Artifacts({ database, folder: artifactFolder(config) });
-  await registerDeveloper(database, config);
-
-  const upkeep = await startUpkeep(config, {
-    connection,
-    database,
-    feed,
-    sandbox,
-    git: computer.git,
-    log,
-    started,
-  });
-  if (config.roles.includes('worker')) {
-    await startWorker(config, {
-      database,
-      log,
-      crashPoints,
-      models,
-      pace,
-      egress: secrets.egress,
-      computer,
-      artifacts,
-      live,
-      sandbox,
-      telemetry,
-      room: upkeep.room,
-      started,
-    });
-  }
-  startWatches(config, { database, log, started });
-  const api = config.roles.includes('api')
-    ? await startApi(config, {
-        database,
-        anchors,
-        guards,
-        log,
-        models,
-        registry,
-        secrets,
-        computer,
-        artifacts,
-        feed,
-        upkeep,
-        live,
-        sandbox,
-        telemetry,
-        connections,
-        schema,
-        started,
-      })
-    : { url: null, loginUrl: null };
-
+  const [store, { startHouse, sandbox }] = await openGround(given, base);
+  const api = await startHouse(given, { ...base, redactor, store, sandbox });
   const running = started.move();
-  return { ...api, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    ...api,
+    tellFault: (error) => log.fatal({ error }, 'nobody caught this fault: the process ends'),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Undefined where nobody wants to be told of faults. */
+async function openFaultReport(config: Config, redactor: Redactor, started: AsyncDisposableStack) {
+  if (config.telemetry.sentry === null) return undefined;
+  const { openFaults } = await import('./assembly/telemetry.ts');
+  return (await openFaults(config, { redact: redactor.redact, started }))?.report;
+}
+
+/**
+ * The database, and what needs none. Loading the modules blocks this process for most of a start, so the database,
+ * which starts in processes of its own, is begun before, and goes on between the pieces and after them.
+ */
+async function openGround(config: Config, base: Base & { crashPoints: CrashPoints }) {
+  const begun = Promise.withResolvers<void>();
+  const opening = openStore(config, { ...base, onWait: begun.resolve });
+  const load = async () => {
+    await Promise.race([begun.promise, opening]);
+    const { openSandbox } = await import('./assembly/computer.ts');
+    const [sandbox, { startHouse }] = await bothEnded(openSandbox(config, base), loadHouse());
+    return { sandbox, startHouse };
+  };
+  return bothEnded(opening, load());
+}
+
+async function loadHouse() {
+  const pieces = [
+    () => import('./assembly/models.ts'),
+    () => import('./assembly/secrets.ts'),
+    () => import('./assembly/upkeep.ts'),
+    () => import('./tools/catalogue.ts'),
+    () => import('./assembly/worker.ts'),
+    () => import('./http/server.ts'),
+  ];
+  for (const load of pieces) {
+    await breathe(turnMs);
+    await load();
+  }
+  await breathe(turnMs);
+  return import('./assembly/house.ts');
+}
+
+/** Enough for what has come in meanwhile to be answered. */
+const turnMs = 2;
+
+/** Both outcomes; where one fails, only once the other has ended too, so that nothing is opened behind our back. */
+async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
 }

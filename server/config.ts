@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { type DiskSettings, diskSettings } from '../contract/disk.ts';
@@ -16,6 +15,7 @@ import { type NotificationBody, notificationBody, notificationsInFile } from '..
 import { chooseSandbox, type SandboxSettings, sandboxDrivers, sandboxSettings } from '../contract/sandbox.ts';
 import { chooseTelemetry, type TelemetrySettings, telemetryVariables } from '../contract/telemetry.ts';
 import { type WebhookSettings, webhookSettings } from '../contract/webhooks.ts';
+import { homeFolder } from './config/compiled-code.ts';
 import { type ProxySettings, readProxy } from './config/proxy.ts';
 import { AppError, messageOf } from './errors.ts';
 
@@ -177,7 +177,7 @@ export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
   const parsed = environment.safeParse(set);
   if (!parsed.success) throw badSetting('the environment', parsed.error);
   const environmentValues = parsed.data;
-  const home = environmentValues.MISSION_HOME ?? join(homedir(), '.mission-control');
+  const home = homeFolder(set);
   if (!isAbsolute(home))
     throw new AppError('invalid_request', `MISSION_HOME must be an absolute path, not ${home}`);
   const file = readConfigFile(join(home, 'mission.config.json'));

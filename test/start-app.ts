@@ -96,6 +96,8 @@ function spawnServer(home: string, { roles, env = {} }: ServerOptions): ServerPr
       HOME: process.env['HOME'],
       MISSION_HOME: home,
       MISSION_PORT: '0',
+      // One for all homes: what each would compile anew is the same.
+      NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
       MISSION_LOG: 'debug',
       MISSION_LEASE_SECONDS: '1',
       MISSION_VALIDATE_RESPONSES: '1',

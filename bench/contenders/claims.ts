@@ -1,19 +1,70 @@
 import { json, sql } from '../../server/database/sql.ts';
-import { claimTasks } from '../../server/domain/tasks/claims.ts';
-import { completeTask, completeTasks } from '../../server/domain/tasks/completing.ts';
+import { type Claim, claimTasks } from '../../server/domain/tasks/claims.ts';
+import { completeAndClaim, completeTask, completeTasks } from '../../server/domain/tasks/completing.ts';
 import { newId } from '../../server/ids.ts';
 import type { Store } from '../measure/store.ts';
 import type { ClaimContender } from './claim-contender.ts';
 
 const everything = { projects: null };
 
+interface Worker {
+  database: Store['database'];
+  agent: { id: string; name: string };
+  batch: number;
+}
+
+const nextOf = ({ agent, batch }: Worker) => ({
+  agent,
+  actor: everything,
+  count: batch,
+  leaseSeconds: 60,
+  now: Date.now(),
+});
+
+function doneWith(claims: readonly Claim[]) {
+  if (claims.length === 0) throw new Error('there is no task left to claim');
+  return claims.map(({ task, leaseToken }) => ({ taskId: task.id, leaseToken, result: { ok: true } }));
+}
+
+/** How the same API is used by workers of three kinds. */
+const ways = {
+  /** A claim, and then its completion. */
+  async apart(worker: Worker, tasks: number) {
+    const { database, agent } = worker;
+    for (let left = tasks; left > 0; left--) {
+      const [item] = doneWith(await claimTasks(database, nextOf(worker)));
+      if (item !== undefined) await completeTask(database, { ...item, agent }, Date.now());
+    }
+  },
+  /** The next is claimed with the completion of those before. */
+  async inTurns(worker: Worker, tasks: number) {
+    const { database, agent, batch } = worker;
+    let claims = await claimTasks(database, nextOf(worker));
+    for (let left = tasks - claims.length; left > 0; left -= batch)
+      ({ claims } = await completeAndClaim(database, nextOf(worker), doneWith(claims)));
+    await completeTasks(database, agent, doneWith(claims), Date.now());
+  },
+  /** The next are claimed while those before are told to be done. */
+  async sideBySide(worker: Worker, tasks: number) {
+    const { database, agent } = worker;
+    let telling: Promise<unknown> = Promise.resolve();
+    for (let left = tasks; left > 0; ) {
+      const items = doneWith(await claimTasks(database, nextOf(worker)));
+      await telling;
+      telling = completeTasks(database, agent, items, Date.now());
+      left -= items.length;
+    }
+    await telling;
+  },
+};
+
 /** Our claims, as the routes make them, with the sequencer beside them that numbers and chains each event. */
 export async function openClaims(
   store: Store,
-  options: { name: string; batch: number },
+  options: { name: string; batch: number; way: keyof typeof ways },
 ): Promise<ClaimContender> {
   const { database } = store;
-  const agent = { id: newId('agt'), name: `hand-${options.batch}` };
+  const agent = { id: newId('agt'), name: `hand-${options.way}-${options.batch}` };
   const projectId = newId('prj');
   await database.many(
     sql`INSERT INTO principals (id, kind, name, role) VALUES (${agent.id}, 'agent', ${agent.name}, 'agent')`,
@@ -25,37 +76,7 @@ export async function openClaims(
   await database.many(
     sql`INSERT INTO projects (id, name, review_required) VALUES (${projectId}, ${options.name}, false)`,
   );
-  const claim = () =>
-    claimTasks(database, {
-      agent,
-      actor: everything,
-      count: options.batch,
-      leaseSeconds: 60,
-      now: Date.now(),
-    });
-  const one = async () => {
-    const [claimed] = await claim();
-    if (claimed === undefined) throw new Error('there is no task left to claim');
-    const { task, leaseToken } = claimed;
-    await completeTask(database, { taskId: task.id, leaseToken, agent, result: { ok: true } }, Date.now());
-  };
-  /** As a consumer of many does: the next are claimed while those before are told to be done. */
-  const many = async (tasks: number) => {
-    let telling: Promise<unknown> = Promise.resolve();
-    for (let left = tasks; left > 0; ) {
-      const claimed = await claim();
-      if (claimed.length === 0) throw new Error('there is no task left to claim');
-      await telling;
-      const items = claimed.map(({ task, leaseToken }) => ({
-        taskId: task.id,
-        leaseToken,
-        result: { ok: true },
-      }));
-      telling = completeTasks(database, agent, items, Date.now());
-      left -= claimed.length;
-    }
-    await telling;
-  };
+  const drain = ways[options.way];
   return {
     name: options.name,
     async fill(tasks) {
@@ -68,8 +89,7 @@ export async function openClaims(
     },
     async drain(tasks) {
       const began = performance.now();
-      if (options.batch > 1) await many(tasks);
-      else for (let done = 0; done < tasks; done++) await one();
+      await drain({ database, agent, batch: options.batch }, tasks);
       const took = performance.now() - began;
       await store.allNumbered();
       return took / tasks;

@@ -3,7 +3,7 @@ import { artifactView } from '../artifacts.ts';
 import { askView, decideAskBody } from '../asks.ts';
 import { changeDiff, changeView, sendBackBody } from '../changes.ts';
 import { runStatus, runView, saidView, sayBody } from '../runs.ts';
-import { stepView } from '../steps.ts';
+import { readStep } from '../steps.ts';
 import { attachmentView, createdTask, createTaskBody, taskStatus, taskView } from '../tasks.ts';
 import { defineEndpoints, items, page, pageFilter } from './endpoint.ts';
 
@@ -70,7 +70,7 @@ export const workEndpoints = defineEndpoints({
     tag: 'runs',
     summary: 'Read the transcript of a run, step by step',
     query: z.object({ after: z.number().int().optional(), limit: z.number().int().optional() }),
-    answer: items(stepView),
+    answer: items(readStep),
   },
   pauseRun: {
     method: 'POST',

@@ -1,6 +1,5 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { openContainerSandbox } from '../computers/container/container-sandbox.ts';
 import { openLocalSandbox } from '../computers/local-sandbox.ts';
 import type { Sandbox } from '../computers/sandbox.ts';
 import { openUnsafeSandbox } from '../computers/unsafe-sandbox.ts';
@@ -23,11 +22,10 @@ export async function openSandbox(
 ): Promise<Sandbox> {
   if (!config.unsafeNoSandbox) {
     const options = { ...base, runtimeFolder: join(config.home, 'runtime') };
-    return base.started.use(
-      config.sandbox.driver === 'container'
-        ? await openContainerSandbox({ ...options, settings: config.sandbox })
-        : await openLocalSandbox(options),
-    );
+    if (config.sandbox.driver !== 'container') return base.started.use(await openLocalSandbox(options));
+    // The engine's client takes long to load and much memory.
+    const { openContainerSandbox } = await import('../computers/container/container-sandbox.ts');
+    return base.started.use(await openContainerSandbox({ ...options, settings: config.sandbox }));
   }
   base.log.warn('commands run WITHOUT a sandbox (--unsafe-no-sandbox): agents can do whatever this user can');
   return openUnsafeSandbox(base);

@@ -15,19 +15,23 @@ import type { Logger } from '../log.ts';
 import { expireDeadHolders } from '../runs/lease-watch.ts';
 import type { Base } from './base.ts';
 
-/** The database with its sequencer: given by URL, or embedded and then ours alone to migrate and to clean up. */
-export async function openStore(
-  config: Config,
-  base: Base & { crashPoints: CrashPoints },
-): Promise<{
+export interface Store {
   database: Database;
   guards: TransactionGuards;
   connection: string | Connection;
   /** The number of the newest migration that this server knows. */
   schema: number;
-}> {
-  const { log, crashPoints, started } = base;
-  const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, log)) : null;
+}
+
+/** The database with its sequencer: given by URL, or embedded and then ours alone to migrate and to clean up. */
+export async function openStore(
+  config: Config,
+  /** `onWait` is called when there is nothing to do but wait for PostgreSQL. */
+  base: Base & { crashPoints: CrashPoints; onWait: () => void },
+): Promise<Store> {
+  const { log, crashPoints, onWait, started } = base;
+  if (config.databaseUrl !== null) onWait();
+  const embedded = config.databaseUrl === null ? started.use(await openEmbedded(config, base)) : null;
   const connection = embedded?.connection ?? config.databaseUrl ?? '';
   const plain = await openDatabase({ connection, crashPoints, log });
   started.defer(() => plain.close());
@@ -47,9 +51,12 @@ export async function openStore(
   };
 }
 
-async function openEmbedded(config: Config, log: Logger): Promise<EmbeddedPostgres> {
+async function openEmbedded(
+  config: Config,
+  { log, onWait }: { log: Logger; onWait: () => void },
+): Promise<EmbeddedPostgres> {
   const folder = join(config.home, 'postgres');
-  if (config.roles.includes('api')) return startEmbedded({ folder, log });
+  if (config.roles.includes('api')) return startEmbedded({ folder, log, onWait });
   const found = await findEmbedded({ folder });
   if (found === undefined) {
     throw new AppError(

@@ -1,4 +1,7 @@
 import { systemClock } from '../clock.ts';
+import type { Sandbox } from '../computers/sandbox.ts';
+import type { CleanRoom } from '../computers/workspaces/clean-room.ts';
+import type { PreparedSetups } from '../computers/workspaces/prepared-setup.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import type { EventFeed } from '../events/feed.ts';
@@ -7,7 +10,10 @@ import type { Models } from '../models/model.ts';
 import type { Driver } from '../runs/worker.ts';
 import { type FaultReports, openFaultReports } from '../telemetry/fault-reports.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { type Capture, placeDriver, traceDriver, traceModels, traceTool } from '../telemetry/trace-runs.ts';
+import type { Capture } from '../telemetry/spans.ts';
+import { traceChecks, traceSandbox } from '../telemetry/trace-computer.ts';
+import { traceFetch } from '../telemetry/trace-fetch.ts';
+import { placeDriver, traceDriver, traceModels, traceTool } from '../telemetry/trace-runs.ts';
 import { openTracing, type Tracing } from '../telemetry/tracing.ts';
 import type { Tool } from '../tools/tool.ts';
 import type { Base } from './base.ts';
@@ -21,6 +27,10 @@ export interface Telemetry {
     driver(driver: Driver): Driver;
     models<M extends Models>(models: M): M;
     tools(tools: readonly Tool[]): readonly Tool[];
+    sandbox(sandbox: Sandbox): Sandbox;
+    computer<C extends { cleanRoom: CleanRoom; setups: PreparedSetups }>(computer: C): C;
+    /** What leaves goes on in the trace in any case. */
+    fetch(send: typeof fetch): typeof fetch;
   };
 }
 
@@ -58,6 +68,9 @@ export async function openTelemetry(
       driver: (driver) => (tracing === null ? placeDriver(driver) : traceDriver(tracing, database, driver)),
       models: (models) => (tracing === null ? models : traceModels(tracing, models, capture)),
       tools: (tools) => (tracing === null ? tools : tools.map((tool) => traceTool(tracing, tool, capture))),
+      sandbox: (sandbox) => (tracing === null ? sandbox : traceSandbox(tracing, sandbox, capture)),
+      computer: (computer) => (tracing === null ? computer : traceChecks(tracing, computer)),
+      fetch: (send) => traceFetch(tracing, send),
     },
   };
 }

@@ -12,6 +12,7 @@ import type { Config } from '../config.ts';
 import type { Connection } from '../database/connection.ts';
 import type { Database } from '../database/database.ts';
 import { openVault } from '../domain/credentials/vault.ts';
+import { resealHooks } from '../domain/hooks/hooks.ts';
 import { countDeadLetters, deliveryTask, requeueDeliveries } from '../domain/notifications/deliveries.ts';
 import {
   listNotifications,
@@ -55,6 +56,8 @@ export async function startUpkeep(
     sandbox: Sandbox;
     git: Git;
     log: Logger;
+    /** What is sent to others tells them of the trace that it is part of. */
+    traceFetch: (send: typeof fetch) => typeof fetch;
     started: AsyncDisposableStack;
   },
 ): Promise<Upkeep> {
@@ -64,6 +67,7 @@ export async function startUpkeep(
   const vault = openVault({ given: config.vaultKey, file: join(home, 'vault.key') });
   await resealNotifications(database, vault);
   await resealWebhooks(database, vault);
+  await resealHooks(database, vault);
   const settings: NotificationSettings = { vault, fixed: config.notifications };
   const publicUrl = () => config.publicUrl ?? address;
   await installJobs(connection, log);
@@ -83,7 +87,7 @@ export async function startUpkeep(
     clock: systemClock,
     log,
     vault,
-    fetch: openGuardedFetch(hosts, config.proxy),
+    fetch: parts.traceFetch(openGuardedFetch(hosts, config.proxy)),
     random: Math.random,
   });
   const janitor = new Janitor({

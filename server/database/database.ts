@@ -16,6 +16,8 @@ export interface Transaction extends Queryable {
 
 /** One connection of its own, for session advisory locks. Ended with the connection. */
 export interface Session extends Queryable {
+  /** As `Database.write`. */
+  write<Row>(name: string, query: Sql): Promise<Row[]>;
   transaction<T>(name: string, body: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Aborted when the connection is lost. */
   readonly lost: AbortSignal;

@@ -22,6 +22,8 @@ export const settings: Readonly<Record<string, string>> = {
   maintenance_work_mem: '32MB',
   io_method: 'sync',
   jit: 'off',
+  // Disks without moving parts: what is looked up by an index is not passed over for a scan of the whole table.
+  random_page_cost: '1.1',
   huge_pages: 'off',
   max_worker_processes: '4',
   max_parallel_workers: '2',
@@ -41,21 +43,25 @@ export const settings: Readonly<Record<string, string>> = {
   datestyle: 'ISO, MDY',
 };
 
+export interface DataPlace {
+  data: string;
+  binaries: Binaries;
+  identity: Identity;
+  /** Called when there is nothing to do but wait for initdb. */
+  onWait: (() => void) | undefined;
+}
+
 /**
  * Makes the data folder where there is none. It is made under another name and renamed when it is whole and on
  * disk, so that a kill leaves nothing half done. The caller holds the folder's lock.
  * @returns whether it was made
  * @throws AppError `database_unavailable` saying what to do; `newer_database` for another major version's data
  */
-export async function ensureData(
-  data: string,
-  binaries: Binaries,
-  identity: Identity,
-  password: string,
-): Promise<boolean> {
+export async function ensureData(place: DataPlace, password: string): Promise<boolean> {
+  const { data, binaries, identity } = place;
   const version = await versionOf(data);
   if (version === undefined) {
-    await initialize(data, binaries, identity, password);
+    await initialize(place, password);
     return true;
   }
   if (version !== binaries.major) {
@@ -85,7 +91,7 @@ async function versionOf(data: string): Promise<string | undefined> {
   }
 }
 
-async function initialize(data: string, binaries: Binaries, identity: Identity, password: string) {
+async function initialize({ data, binaries, identity, onWait }: DataPlace, password: string): Promise<void> {
   await removeUnfinished(dirname(data));
   // A name of its own, because an initdb whose parent was killed may still be writing into its folder.
   const unfinished = await mkdtemp(join(dirname(data), unfinishedPrefix));
@@ -93,7 +99,7 @@ async function initialize(data: string, binaries: Binaries, identity: Identity, 
   try {
     await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
     await handOver(identity, [unfinished, passwordFile]);
-    const { exitCode, output } = await run(
+    const making = run(
       asIdentity(identity, [
         binaries.initdb,
         `--pgdata=${unfinished}`,
@@ -108,6 +114,8 @@ async function initialize(data: string, binaries: Binaries, identity: Identity, 
       ]),
       { env: binaries.env, timeoutMs: 120_000 },
     );
+    onWait?.();
+    const { exitCode, output } = await making;
     if (exitCode !== 0) throw explainFailure('PostgreSQL could not make its data folder', output);
     await rename(unfinished, data);
     await syncFolder(dirname(data));

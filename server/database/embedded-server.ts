@@ -25,6 +25,8 @@ export interface Plan {
   /** PostgreSQL stops when we die, instead of waiting to be adopted; for tests. */
   endsWithUs: boolean;
   log: Logger;
+  /** Called when one of its programs was started. */
+  onWait: (() => void) | undefined;
 }
 
 export interface Running {
@@ -158,6 +160,7 @@ async function start(plan: Plan, signal: AbortSignal): Promise<Running | string>
     stdio: ['ignore', logDescriptor, logDescriptor],
   });
   closeSync(logDescriptor);
+  plan.onWait?.();
   let ended: string | undefined;
   const gone = new Promise<string>((resolve) => {
     const end = (how: string) => {

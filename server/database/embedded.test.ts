@@ -251,7 +251,7 @@ test('a first start that is killed leaves nothing half done', async () => {
   const child = spawnStart(home.folder);
   const unfinished = async () =>
     (await readdir(home.folder).catch(() => [])).some((name) => /^unfinished/.test(name));
-  await expect.poll(unfinished, { interval: 5 }).toBe(true);
+  await expect.poll(unfinished, { interval: 5, timeout: 30_000 }).toBe(true);
   await kill(child, 'SIGKILL');
   expect(await readdir(home.folder)).not.toContain('data');
   await using owner = await startEmbedded({ folder: home.folder, log });

@@ -26,6 +26,8 @@ interface EmbeddedOptions {
   log: Logger;
   /** Called each time PostgreSQL had died and is up again. */
   onRestart?: () => void;
+  /** Called each time one of PostgreSQL's programs was started and there is nothing to do but wait for it. */
+  onWait?: () => void;
   /** Settings of PostgreSQL besides the usual ones. */
   settings?: Record<string, string>;
   /** PostgreSQL ends when this process dies, instead of waiting to be adopted; for tests. */
@@ -112,8 +114,9 @@ async function prepare(folder: string, options: EmbeddedOptions): Promise<Prepar
     settings: options.settings ?? {},
     endsWithUs: options.endsWithUs ?? false,
     log: options.log,
+    onWait: options.onWait,
   };
-  const isNew = await ensureData(plan.data, binaries, identity, password);
+  const isNew = await ensureData(plan, password);
   if (!earlier && !isNew) {
     options.log.warn({ folder }, 'the file with the password of the database was lost; it is set anew');
     await bringDown(plan);

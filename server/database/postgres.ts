@@ -9,7 +9,7 @@ import { clientConfig, endClient, type LinkSettings } from './link-settings.ts';
 import { Notifications } from './notifications.ts';
 import { openSession } from './session.ts';
 import type { Sql } from './sql.ts';
-import { queryableOver, runTransaction } from './transaction.ts';
+import { queryableOver, runTransaction, writeOver } from './transaction.ts';
 import { within } from './waiting.ts';
 
 export interface DatabaseOptions {
@@ -79,13 +79,7 @@ class PostgresDatabase implements Database {
   }
 
   write<Row>(name: string, query: Sql): Promise<Row[]> {
-    const { crashPoints } = this.#options;
-    return this.#withLink(async (link) => {
-      crashPoints.reach(`commit:${name}:before`);
-      const rows = await link.query<Row>(query);
-      crashPoints.reach(`commit:${name}:after`);
-      return rows;
-    });
+    return this.#withLink((link) => writeOver(link, this.#options, name, query));
   }
 
   transaction<T>(name: string, body: (transaction: Transaction) => Promise<T>): Promise<T> {

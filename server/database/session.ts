@@ -3,7 +3,7 @@ import type { Session } from './database.ts';
 import { unavailable } from './database-errors.ts';
 import { Link, type StatementNames } from './link.ts';
 import { clientConfig, endClient, type LinkSettings } from './link-settings.ts';
-import { queryableOver, runTransaction, type TransactionContext } from './transaction.ts';
+import { queryableOver, runTransaction, type TransactionContext, writeOver } from './transaction.ts';
 
 /** A connection outside the pool, for advisory locks that live as long as it does. */
 export async function openSession(
@@ -40,6 +40,7 @@ export async function openSession(
   };
   return {
     ...queryableOver((query) => use((own) => own.query(query))),
+    write: (name, query) => use((own) => writeOver(own, context, name, query)),
     transaction: (name, body) => runTransaction(use, context, name, body),
     lost: lost.signal,
     [Symbol.asyncDispose]: () => endClient(client),

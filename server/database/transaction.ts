@@ -22,6 +22,19 @@ export function queryableOver(run: <Row>(query: Sql) => Promise<Row[]>): Queryab
   };
 }
 
+/** One statement that commits by itself, between its crash points. */
+export async function writeOver<Row>(
+  link: Link,
+  { crashPoints }: TransactionContext,
+  name: string,
+  query: Sql,
+): Promise<Row[]> {
+  crashPoints.reach(`commit:${name}:before`);
+  const rows = await link.query<Row>(query);
+  crashPoints.reach(`commit:${name}:after`);
+  return rows;
+}
+
 export interface TransactionContext {
   crashPoints: CrashPoints;
   log: Logger;

@@ -43,6 +43,8 @@ export class CheckRunner {
       {
         repository: this.#repository,
         commit: intent.commit,
+        where: intent.where,
+        step: `${run.runId}/${step.seq}`,
         command: intent.command,
         services: this.#services,
         outputFile,
@@ -77,14 +79,20 @@ export class CheckRunner {
       const prepared = await setups.find(key);
       if (prepared !== null) return prepared;
     }
-    const { journal, signal } = this.#context;
+    const { journal, run, signal } = this.#context;
     const open = known?.status === 'intended' ? known : undefined;
     const step = open ?? (await journal.intend({ kind: 'check', name: intent.command, intent }));
     const began = this.#parts.clock.monotonic();
     try {
       const reused = (await setups.find(key)) !== null;
       const prepared = await setups.prepare(
-        { repository: this.#repository, commit, commands: [...commands], key },
+        {
+          repository: this.#repository,
+          commit,
+          commands: [...commands],
+          key,
+          step: `${run.runId}/${step.seq}`,
+        },
         signal,
       );
       await this.#complete(step.seq, {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isHookActorName } from '../../contract/hooks.ts';
 import type { GuidanceIntent } from '../../contract/steps.ts';
 import { work } from '../agent/loop.ts';
 import { findPlaybook } from '../agent/playbook.ts';
@@ -318,7 +319,7 @@ class TaskRun {
 
   #openPorts(prepared: PreparedRun, workspace: Workspace, guards: RunGuards): LoopPorts {
     const { signal, run, control, draining } = this.#context;
-    const { agent, model, fallbackModels, prompt, title, instructions } = this.#assignment;
+    const { agent, model, fallbackModels, prompt, title, instructions, createdBy } = this.#assignment;
     const { playbook: playbookName } = this.#assignment;
     const { branch, checks, setupCommands, repositoryTexts, services } = prepared.preparation;
     const playbook = findPlaybook(playbookName);
@@ -326,6 +327,7 @@ class TaskRun {
     const briefing = {
       agentPrompt: prompt,
       title,
+      titleFromOutside: isHookActorName(createdBy),
       instructions,
       branch,
       checks,

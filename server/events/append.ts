@@ -15,6 +15,7 @@ export interface NewEvent {
     | 'credential'
     | 'egress'
     | 'halt'
+    | 'hook'
     | 'key'
     | 'message'
     | 'model'

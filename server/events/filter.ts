@@ -18,7 +18,7 @@ export function compileFilter(filter: EventFilter): ((event: CloudEvent) => bool
   const { subject, projectId, runId, taskId } = filter;
   const tests: ((event: CloudEvent) => boolean)[] = [];
   if (filter.types !== undefined) {
-    const types = new Set<string>(filter.types);
+    const types = setOf(filter.types);
     tests.push((event) => types.has(event.type));
   }
   if (subject !== undefined) tests.push((event) => event.subject === subject);
@@ -30,6 +30,15 @@ export function compileFilter(filter: EventFilter): ((event: CloudEvent) => bool
     tests.push((event) => event.projectid !== undefined && projects.has(event.projectid));
   }
   return tests.length === 0 ? undefined : (event) => tests.every((test) => test(event));
+}
+
+/** Filters that share their types share these too. */
+const sets = new WeakMap<readonly EventType[], ReadonlySet<string>>();
+
+function setOf(types: readonly EventType[]): ReadonlySet<string> {
+  const set = sets.get(types) ?? new Set<string>(types);
+  sets.set(types, set);
+  return set;
 }
 
 /** What a row of `events` must fulfil besides its type and project. */

@@ -1,6 +1,7 @@
 import type { CloudEvent, EventType } from '../../contract/events.ts';
 import type { Queryable } from '../database/database.ts';
-import { join, type Sql, sql } from '../database/sql.ts';
+import { plannedLimit } from '../database/planned-limit.ts';
+import { empty, join, raw, type Sql, sql } from '../database/sql.ts';
 import type { ChainedEvent } from './chain.ts';
 import { type EventFilter, entityConditions, wantedProjects } from './filter.ts';
 
@@ -19,15 +20,26 @@ export type EventQuery = EventFilter & {
 /** More types or projects at once than these are filtered out of the whole log. */
 const mostMerged = 60;
 /** Times follow the numbers but for the length of a transaction and a clock that was set. */
-const disorder = sql`interval '65 minutes'`;
+const disorder = sql`interval '10 minutes'`;
+/** A time is looked for in steps of at least so many events: they are read in any case, for the disorder. */
+const leastStep = raw('64');
+/** So many of a merge's events may lie in the disorder before a time without a second read. */
+const spare = 16;
+
+const columns = sql`sequence, id, type, entity_type, entity_id, task_id, run_id, project_id, actor, data, time`;
 
 /** Events after a place in the log, in its order. */
 export async function readEvents(database: Queryable, query: EventQuery): Promise<CloudEvent[]> {
-  const bounded = await boundByTime(database, query);
-  const keys = mergeKeys(query);
-  const statement = keys === undefined ? plainStatement(bounded) : mergeStatement(bounded, keys);
-  const rows = await database.many<EventRow>(statement);
-  return rows.map(presentEvent);
+  const found: CloudEvent[] = [];
+  for (let { after } = query; ; ) {
+    const { statement, most } = statementFor({ ...query, after });
+    const rows = await database.many<EventRow>(statement);
+    for (const row of rows) if (isWithin(query, row.time)) found.push(presentEvent(row));
+    const last = rows.at(-1);
+    if (found.length >= query.limit || rows.length < most || last === undefined)
+      return found.slice(0, query.limit);
+    after = last.sequence;
+  }
 }
 
 /** The number of the newest event; 0 where there is none. */
@@ -38,44 +50,53 @@ export async function readHead(database: Queryable): Promise<number> {
   return row.head;
 }
 
-type BoundedQuery = EventQuery & { conditions: Sql[] };
-
-/** Times become numbers first, so that a page of last month does not read what came before it. */
-async function boundByTime(database: Queryable, query: EventQuery): Promise<BoundedQuery> {
-  const { since, until } = query;
-  const conditions: Sql[] = [];
-  let { after } = query;
-  if (since !== undefined) {
-    const first = await findPlace(database, sql`${since}::timestamptz - ${disorder}`);
-    after = Math.max(after, first - 1);
-    conditions.push(sql`time >= ${since}::timestamptz`);
-  }
-  if (until !== undefined) {
-    const end = await findPlace(database, sql`${until}::timestamptz + ${disorder}`);
-    conditions.push(sql`sequence < ${end} AND time < ${until}::timestamptz`);
-  }
-  return { ...query, after, conditions };
+interface Bounds {
+  /** Where the times lie, as the query `places`; empty where none are given. */
+  places: Sql[];
+  after: Sql;
+  until: Sql[];
 }
 
-/** The first number whose event is not before this time, by halves; behind the newest where all are. */
-async function findPlace(database: Queryable, time: Sql): Promise<number> {
-  const row = await database.one<{ place: number }>(
-    sql`WITH RECURSIVE halves(low, high) AS (
-          SELECT 1::bigint, (SELECT coalesce(max(sequence), 0) FROM events) + 1
-          UNION ALL
-          SELECT CASE WHEN middle.is_before THEN middle.sequence + 1 ELSE low END,
-            CASE WHEN middle.is_before THEN high ELSE middle.sequence END
-          FROM halves, LATERAL (
-            SELECT sequence, events.time < ${time} AS is_before FROM events WHERE sequence = (low + high) / 2
-          ) AS middle WHERE low < high
-        ) SELECT max(low) AS place FROM halves`,
-  );
-  return row.place;
+/** Times become numbers first, so that a page of last month does not read what came before it. */
+function boundsOf({ after, since, until }: EventQuery): Bounds {
+  if (since === undefined && until === undefined) return { places: [], after: sql`${after}`, until: [] };
+  const first = since === undefined ? sql`0` : lastPlaceBefore(sql`${since}::timestamptz - ${disorder}`);
+  const end = until === undefined ? sql`0` : lastPlaceBefore(sql`${until}::timestamptz + ${disorder}`);
+  return {
+    places: [
+      sql`places AS MATERIALIZED (SELECT greatest(${after}, (${first})) AS first, (${end}) + ${leastStep} AS until)`,
+    ],
+    after: sql`(SELECT first FROM places)`,
+    until: until === undefined ? [] : [sql`sequence < (SELECT until FROM places)`],
+  };
+}
+
+/**
+ * The last multiple of `leastStep` whose event is before this time; 0 where none is. The places that are looked at
+ * first are always the same ones, so that they are in memory.
+ */
+function lastPlaceBefore(time: Sql): Sql {
+  return sql`WITH RECURSIVE descent(place, step) AS (
+      SELECT 0::bigint, 2 * (1::bigint << floor(log(2, greatest(max(sequence), 1)))::integer) FROM events
+      UNION ALL
+      SELECT CASE WHEN coalesce((SELECT events.time < ${time} FROM events WHERE sequence = place + step), false)
+        THEN place + step ELSE place END, step / 2
+      FROM descent WHERE step >= ${leastStep}
+    ) SELECT max(place) FROM descent`;
 }
 
 interface Keys {
   types: readonly EventType[] | undefined;
   projects: readonly string[] | undefined;
+}
+
+/** @returns what reads a page, and how many rows it gives where there are more */
+function statementFor(query: EventQuery): { statement: Sql; most: number } {
+  const keys = mergeKeys(query);
+  if (keys === undefined) return { statement: plainStatement(query), most: query.limit };
+  const isTimed = query.since !== undefined || query.until !== undefined;
+  const most = isTimed ? query.limit + spare : query.limit;
+  return { statement: mergeStatement({ ...query, limit: most }, keys), most };
 }
 
 /**
@@ -91,33 +112,76 @@ function mergeKeys(query: EventQuery): Keys | undefined {
   return types === undefined && projects === undefined ? undefined : { types, projects };
 }
 
-function mergeStatement(query: BoundedQuery, { types, projects }: Keys): Sql {
-  const { after, limit } = query;
-  const conditions = [sql`sequence > ${after}`, ...query.conditions];
-  const keys: Sql[] = [];
-  if (types !== undefined) {
-    keys.push(sql`unnest(${types}::text[]) AS wanted_type`);
-    conditions.push(sql`type = wanted_type`);
-  } else if (query.types !== undefined) conditions.push(sql`type = ANY(${query.types}::text[])`);
-  if (projects !== undefined) {
-    keys.push(sql`unnest(${projects}::text[]) AS wanted_project`);
-    conditions.push(sql`project_id = wanted_project`);
-  } else if (wantedProjects(query) !== undefined)
-    conditions.push(sql`project_id = ANY(${wantedProjects(query)}::text[])`);
-  return sql`WITH found AS (
-      SELECT one.sequence FROM ${join(keys, ' CROSS JOIN ')} CROSS JOIN LATERAL (
-        SELECT sequence FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${limit}
-      ) AS one ORDER BY one.sequence LIMIT ${limit}
-    ) SELECT events.* FROM found JOIN events USING (sequence) ORDER BY sequence`;
+/**
+ * Numbers first, which an index alone gives, then their rows. Equalities would let the planner walk through the whole
+ * log for a type that is rare; what is compared and ordered as a row, only the index of these columns gives. Times
+ * are left to whoever reads the rows, since the index does not hold them.
+ */
+function mergeStatement(query: EventQuery, { types, projects }: Keys): Sql {
+  const { places, after, until } = boundsOf(query);
+  const keys: { column: Sql; wanted: Sql; values: Sql }[] = [];
+  if (projects !== undefined)
+    keys.push({ column: sql`project_id`, wanted: sql`wanted_project`, values: sql`${projects}::text[]` });
+  if (types !== undefined)
+    keys.push({ column: sql`type`, wanted: sql`wanted_type`, values: sql`${types}::text[]` });
+  const list = (part: 'column' | 'wanted') =>
+    join(
+      keys.map((key) => key[part]),
+      ', ',
+    );
+  const most = plannedLimit(query.limit);
+  const conditions = [
+    sql`(${list('column')}, sequence) > (${list('wanted')}, ${after}::bigint)`,
+    sql`(${list('column')}) <= (${list('wanted')})`,
+    // What the condition of the index says; the planner does not see it in the comparison.
+    ...(projects === undefined ? [] : [sql`project_id IS NOT NULL`]),
+    ...until,
+    ...restConditions(query, { types, projects }),
+  ];
+  const found = sql`found AS (
+      SELECT one.sequence FROM ${join(
+        keys.map(({ wanted, values }) => sql`unnest(${values}) AS ${wanted}`),
+        ' CROSS JOIN ',
+      )}
+        CROSS JOIN LATERAL (
+          SELECT sequence FROM events WHERE ${join(conditions, ' AND ')}
+          ORDER BY ${list('column')}, sequence LIMIT ${most}
+        ) AS one ORDER BY one.sequence LIMIT ${most})`;
+  return sql`WITH ${join([...places, found], ', ')} SELECT ${columns} FROM events
+    WHERE sequence = ANY(ARRAY(SELECT sequence FROM found ORDER BY sequence LIMIT ${query.limit}))
+    ORDER BY sequence`;
 }
 
-function plainStatement(query: BoundedQuery): Sql {
-  const { types, after, limit } = query;
+function plainStatement(query: EventQuery): Sql {
+  const { since, until, limit } = query;
+  const bounds = boundsOf(query);
+  const conditions = [
+    sql`sequence > ${bounds.after}`,
+    ...bounds.until,
+    ...(since === undefined ? [] : [sql`time >= ${since}::timestamptz`]),
+    ...(until === undefined ? [] : [sql`time < ${until}::timestamptz`]),
+    ...entityConditions(query),
+    ...restConditions(query, { types: undefined, projects: undefined }),
+  ];
+  return sql`${bounds.places.length === 0 ? empty : sql`WITH ${join(bounds.places, ', ')}`} SELECT * FROM (
+      SELECT ${columns} FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${plannedLimit(limit)}
+    ) AS page ORDER BY sequence LIMIT ${limit}`;
+}
+
+/** What the keys of a merge do not say of type and project. */
+function restConditions(query: EventQuery, keys: Keys): Sql[] {
   const projects = wantedProjects(query);
-  const conditions = [sql`sequence > ${after}`, ...query.conditions, ...entityConditions(query)];
-  if (types !== undefined) conditions.push(sql`type = ANY(${types}::text[])`);
-  if (projects !== undefined) conditions.push(sql`project_id = ANY(${projects}::text[])`);
-  return sql`SELECT * FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${limit}`;
+  const conditions: Sql[] = [];
+  if (keys.types === undefined && query.types !== undefined)
+    conditions.push(sql`type = ANY(${query.types}::text[])`);
+  if (keys.projects === undefined && projects !== undefined)
+    conditions.push(sql`project_id = ANY(${projects}::text[])`);
+  return conditions;
+}
+
+function isWithin({ since, until }: EventQuery, time: string): boolean {
+  const at = Date.parse(time);
+  return (since === undefined || at >= Date.parse(since)) && (until === undefined || at < Date.parse(until));
 }
 
 function presentEvent(row: EventRow): CloudEvent {

@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { Actor } from '../domain/actor.ts';
@@ -15,8 +17,8 @@ declare module 'fastify' {
     live?: boolean;
   }
   interface FastifyRequest {
-    /** Aborted when this open answer must end, with the reason as a sentence; null for other answers. */
-    ended: AbortSignal | null;
+    /** Null for answers that do not stay open. */
+    openAnswer: OpenAnswer | null;
   }
 }
 
@@ -26,10 +28,44 @@ export interface ConnectionLimits {
   perPrincipal: number;
 }
 
-interface Connection {
-  actor: Actor;
-  end: AbortController;
-  cut: () => void;
+/** An answer that stays open, as whoever serves it sees it. Thousands of them lie idle, so it holds little. */
+export class OpenAnswer {
+  readonly actor: Actor;
+  readonly #socket: Socket;
+  /** The answer of HTTP that an upgraded socket has outlived; null once it is let go. */
+  #response: ServerResponse | null;
+  #reason: string | null = null;
+  #onEnd: (() => void) | null = null;
+
+  constructor(actor: Actor, socket: Socket, response: ServerResponse) {
+    this.actor = actor;
+    this.#socket = socket;
+    this.#response = response;
+  }
+
+  /** Why it must end, as a sentence; null while it need not. */
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** @param onEnd called once when it must end; at once where it must already */
+  watch(onEnd: () => void): void {
+    if (this.#reason === null) this.#onEnd = onEnd;
+    else onEnd();
+  }
+
+  /** What is said once: a WebSocket needs neither its request nor the answer to it any more. */
+  forgetRequest(): void {
+    this.#response?.detachSocket(this.#socket);
+    this.#response = null;
+  }
+
+  end(reason: string): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    this.#onEnd?.();
+    setTimeout(() => this.#socket.destroy(), farewellMs);
+  }
 }
 
 /**
@@ -41,7 +77,7 @@ export class Connections implements AsyncDisposable {
   readonly #database: Database;
   readonly #log: Logger;
   readonly #limits: ConnectionLimits;
-  readonly #open = new Set<Connection>();
+  readonly #open = new Set<OpenAnswer>();
   readonly #byPrincipal = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
@@ -68,8 +104,8 @@ export class Connections implements AsyncDisposable {
     if (this.#open.size >= this.#limits.total) throw refusal('server', 'This server holds');
     if (ofPrincipal >= this.#limits.perPrincipal) throw refusal('principal', `${actor.name} holds`);
     const { socket } = request.raw;
-    const connection = { actor, end: new AbortController(), cut: () => void socket.destroy() };
-    request.ended = connection.end.signal;
+    const connection = new OpenAnswer(actor, socket, reply.raw);
+    request.openAnswer = connection;
     this.#open.add(connection);
     this.#byPrincipal.set(actor.id, ofPrincipal + 1);
     const release = () => this.#release(connection);
@@ -90,7 +126,7 @@ export class Connections implements AsyncDisposable {
     await this.#sweeping;
   }
 
-  #release(connection: Connection): void {
+  #release(connection: OpenAnswer): void {
     if (!this.#open.delete(connection)) return;
     const left = (this.#byPrincipal.get(connection.actor.id) ?? 1) - 1;
     if (left === 0) this.#byPrincipal.delete(connection.actor.id);
@@ -115,9 +151,9 @@ export class Connections implements AsyncDisposable {
         const id = connection.actor.keyId ?? connection.actor.sessionId;
         if (id === null || !(keys.has(id) || sessions.has(id))) continue;
         const now = live.get(id);
-        if (now === undefined) end(connection, 'the key or session behind this connection has ended');
+        if (now === undefined) connection.end('the key or session behind this connection has ended');
         else if (!hasSameRights(now, connection.actor))
-          end(connection, 'what this principal may do has changed: connect again');
+          connection.end('what this principal may do has changed: connect again');
       }
     } catch (error) {
       // Without the database no event reaches anybody either.
@@ -137,12 +173,6 @@ export function closeRefusedUpgrades(server: FastifyInstance): void {
     reply.raw.once('finish', () => request.raw.socket.end());
     return payload;
   });
-}
-
-function end(connection: Connection, reason: string): void {
-  if (connection.end.signal.aborted) return;
-  connection.end.abort(reason);
-  setTimeout(connection.cut, farewellMs);
 }
 
 function refusal(whose: 'server' | 'principal', holds: string): AppError {

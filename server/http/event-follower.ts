@@ -4,8 +4,9 @@ import { messageOf } from '../errors.ts';
 import type { EventFeed, EventSink } from '../events/feed.ts';
 import type { EventFilter } from '../events/filter.ts';
 import type { LiveChannel } from '../events/live.ts';
-import type { LogEntry } from '../events/tail.ts';
 import type { Logger } from '../log.ts';
+import type { OpenAnswer } from './connections.ts';
+import type { EventFrames } from './event-frames.ts';
 
 export interface FollowerLimits {
   /** What may lie unsent for one reader before nothing more is given to it. */
@@ -20,7 +21,6 @@ const liveBufferedBytes = 64 * 1024;
 
 /** One reader's connection: a socket, or an answer that stays open. */
 export interface Reader {
-  readonly closed: AbortSignal;
   /** Bytes that were sent here and not yet taken by the system. */
   buffered(): number;
   /** @param sent is called when the frame, and so all before it, has left */
@@ -31,31 +31,41 @@ export interface Reader {
 
 class TooSlow extends Error {}
 
-/** Sends a reader its events at the reader's own pace, and cuts one that takes nothing. */
+export interface Followed {
+  after: number;
+  filter: EventFilter;
+  frames: EventFrames;
+  /** Null where no live text is for it. */
+  isForReader: ((live: LiveText) => boolean) | null;
+  /** What may say that the reader must go. */
+  openAnswer: OpenAnswer | null;
+}
+
+/**
+ * Sends a reader its events at the reader's own pace, and cuts one that takes nothing.
+ * @param over aborted when the reader is gone or the server stops
+ */
 export async function sendEvents(
-  parts: { feed: EventFeed; live: LiveChannel; log: Logger; stopping: AbortSignal },
+  parts: { feed: EventFeed; live: LiveChannel; log: Logger },
   reader: Reader,
-  wanted: {
-    after: number;
-    filter: EventFilter;
-    entryFrame: (entry: LogEntry) => Buffer;
-    liveFrame: (live: LiveText) => Buffer;
-    isForReader: (live: LiveText) => boolean;
-    /** Aborted with a sentence as its reason where the reader must go. */
-    ended: AbortSignal | null;
-  },
+  { after, filter, frames, isForReader, openAnswer }: Followed,
+  over: AbortController,
   limits: FollowerLimits = followerLimits,
 ): Promise<void> {
-  const { feed, live, log, stopping } = parts;
-  const { after, filter, ended } = wanted;
-  const signal = AbortSignal.any([reader.closed, stopping, ...(ended === null ? [] : [ended])]);
-  using _live = live.watch((text) => {
-    if (!signal.aborted && reader.buffered() < liveBufferedBytes && wanted.isForReader(text))
-      reader.send(wanted.liveFrame(text));
-  });
+  const { feed, live, log } = parts;
+  const { signal } = over;
+  openAnswer?.watch(() => over.abort());
+  using _live =
+    isForReader === null
+      ? null
+      : live.watch((text) => {
+          if (!signal.aborted && reader.buffered() < liveBufferedBytes && isForReader(text))
+            reader.send(frames.ofLive(text));
+        });
   try {
-    await feed.deliver({ ...filter, after }, sinkOf(reader, wanted.entryFrame, limits, signal), signal);
-    if (ended?.aborted) reader.end('ended', String(ended.reason));
+    await feed.deliver({ ...filter, after }, sinkOf(reader, frames, limits, signal), signal);
+    const reason = openAnswer?.reason ?? null;
+    if (reason !== null) reader.end('ended', reason);
     else reader.end('stopping', 'the server is stopping: connect again');
   } catch (error) {
     if (error instanceof TooSlow) {
@@ -67,19 +77,14 @@ export async function sendEvents(
   }
 }
 
-function sinkOf(
-  reader: Reader,
-  frameOf: (entry: LogEntry) => Buffer,
-  limits: FollowerLimits,
-  signal: AbortSignal,
-): EventSink {
+function sinkOf(reader: Reader, frames: EventFrames, limits: FollowerLimits, signal: AbortSignal): EventSink {
   /** Until the frame that filled the buffer has left, and all before it. */
   let full: Promise<void> | undefined;
   return {
     take(entries) {
       for (const [index, entry] of entries.entries()) {
         if (full !== undefined) return index;
-        const frame = frameOf(entry);
+        const frame = frames.ofEntry(entry);
         if (reader.buffered() + frame.length < limits.bufferedBytes) {
           reader.send(frame);
           continue;

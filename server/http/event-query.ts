@@ -22,7 +22,7 @@ export function filterFor(
 }
 
 /**
- * Whether live text is for this follower: it belongs to the run whose steps it will stand in, so who filters by
+ * Whether live text is for this follower, null where none is: it belongs to the run whose steps it will stand in, so who filters by
  * something else than run, task or project is not shown it.
  */
 export function liveTextTest(
@@ -30,10 +30,10 @@ export function liveTextTest(
   query: z.output<typeof eventFilterQuery>,
   filter: EventFilter,
   places: RunPlaces,
-): (live: LiveText) => boolean {
+): ((live: LiveText) => boolean) | null {
   const { runId, taskId, projectId, projects } = filter;
   if (!permissions.includes('runs:read') || query.types !== undefined || query.subject !== undefined)
-    return () => false;
+    return null;
   return (live) => {
     if (runId !== undefined && live.runId !== runId) return false;
     if (taskId === undefined && projectId === undefined && !projects) return true;
@@ -42,5 +42,19 @@ export function liveTextTest(
     if (taskId !== undefined && place.taskId !== taskId) return false;
     if (projectId !== undefined && place.projectId !== projectId) return false;
     return !projects || (place.projectId !== null && projects.includes(place.projectId));
+  };
+}
+
+const mostShared = 500;
+
+/** Filters of the same types hold them once: thousands of followers ask alike. */
+export function shareTypes(): (filter: EventFilter) => EventFilter {
+  const known = new Map<string, NonNullable<EventFilter['types']>>();
+  return (filter) => {
+    if (filter.types === undefined) return filter;
+    const name = filter.types.join();
+    const types = known.get(name) ?? filter.types;
+    if (known.size < mostShared) known.set(name, types);
+    return { ...filter, types };
   };
 }

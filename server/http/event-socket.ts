@@ -1,28 +1,41 @@
 import type { WebSocket } from '@fastify/websocket';
 import { streamEnds } from '../../contract/events.ts';
 import type { Reader } from './event-follower.ts';
+import type { Beating, Pulse } from './pulse.ts';
 
-const pingMs = 10_000;
+export const pingMs = 10_000;
 /** What a reader that is cut has for taking the reason. */
 const closeMs = 10_000;
 
 const asText = { binary: false } as const;
 
 /** A WebSocket as a reader of events; the protocol is written in contract/events.ts. */
-export class SocketReader implements Reader {
-  readonly closed: AbortSignal;
+export class SocketReader implements Reader, Beating {
   readonly #socket: WebSocket;
+  #late: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  constructor(socket: WebSocket, head: number) {
+  /** @param onClose called once, when nothing reaches the reader any more */
+  constructor(
+    socket: WebSocket,
+    { head, pulse, onClose }: { head: number; pulse: Pulse; onClose: () => void },
+  ) {
     this.#socket = socket;
-    const closed = new AbortController();
-    this.closed = closed.signal;
-    const ping = setInterval(() => this.#ping(), pingMs);
-    socket.on('close', () => {
-      clearInterval(ping);
-      closed.abort();
+    pulse.join(this);
+    const close = () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      pulse.leave(this);
+      clearTimeout(this.#late);
+      onClose();
+    };
+    socket.on('close', close);
+    // Who listens before us holds the whole request for as long as the socket lives.
+    socket.removeAllListeners('error');
+    socket.on('error', () => {
+      close();
+      socket.terminate();
     });
-    socket.on('error', () => closed.abort());
     socket.send(JSON.stringify({ type: 'hello', head }));
   }
 
@@ -31,18 +44,17 @@ export class SocketReader implements Reader {
   }
 
   send(frame: Buffer, sent?: () => void): void {
-    if (!this.closed.aborted) this.#socket.send(frame, asText, sent);
+    if (!this.#closed) this.#socket.send(frame, asText, sent);
     else sent?.();
   }
 
   end(code: keyof typeof streamEnds, detail: string): void {
-    if (this.closed.aborted) return;
+    if (this.#closed) return;
     this.#socket.close(streamEnds[code], detail);
-    const late = setTimeout(() => this.#socket.terminate(), closeMs);
-    this.closed.addEventListener('abort', () => clearTimeout(late), { once: true });
+    this.#late = setTimeout(() => this.#socket.terminate(), closeMs);
   }
 
-  #ping(): void {
-    if (!this.closed.aborted && this.#socket.bufferedAmount === 0) this.#socket.send('{"type":"ping"}');
+  beat(): void {
+    if (!this.#closed && this.#socket.bufferedAmount === 0) this.#socket.send('{"type":"ping"}');
   }
 }

@@ -1,26 +1,27 @@
 import type { ServerResponse } from 'node:http';
 import type { StreamEndCode } from '../../contract/events.ts';
 import type { Reader } from './event-follower.ts';
+import type { Beating, Pulse } from './pulse.ts';
 
-const keepAliveMs = 15_000;
+export const keepAliveMs = 15_000;
 /** What a reader that is cut has for taking the reason. */
 const closeMs = 10_000;
 
 /** An answer of server-sent events as a reader; the protocol is written in contract/events.ts. */
-export class StreamReader implements Reader {
-  readonly closed: AbortSignal;
+export class StreamReader implements Reader, Beating {
   readonly #response: ServerResponse;
+  #late: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  constructor(response: ServerResponse) {
+  /** @param onClose called once, when nothing reaches the reader any more */
+  constructor(response: ServerResponse, { pulse, onClose }: { pulse: Pulse; onClose: () => void }) {
     this.#response = response;
-    const closed = new AbortController();
-    this.closed = closed.signal;
-    const keepAlive = setInterval(() => {
-      if (response.writableLength === 0) response.write(': still here\n\n');
-    }, keepAliveMs);
+    pulse.join(this);
     response.on('close', () => {
-      clearInterval(keepAlive);
-      closed.abort();
+      this.#closed = true;
+      pulse.leave(this);
+      clearTimeout(this.#late);
+      onClose();
     });
     response.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -35,15 +36,18 @@ export class StreamReader implements Reader {
   }
 
   send(frame: Buffer, sent?: () => void): void {
-    if (this.closed.aborted || this.#response.writableEnded) sent?.();
+    if (this.#closed || this.#response.writableEnded) sent?.();
     else if (sent === undefined) this.#response.write(frame);
     else this.#response.write(frame, () => sent());
   }
 
   end(code: StreamEndCode, detail: string): void {
-    if (this.closed.aborted || this.#response.writableEnded) return;
+    if (this.#closed || this.#response.writableEnded) return;
     this.#response.end(`event: error\ndata: ${JSON.stringify({ code, detail })}\n\n`);
-    const late = setTimeout(() => this.#response.destroy(), closeMs);
-    this.closed.addEventListener('abort', () => clearTimeout(late), { once: true });
+    this.#late = setTimeout(() => this.#response.destroy(), closeMs);
+  }
+
+  beat(): void {
+    if (!this.#closed && this.#response.writableLength === 0) this.#response.write(': still here\n\n');
   }
 }

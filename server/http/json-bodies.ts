@@ -18,6 +18,19 @@ export function readJsonBodies(server: FastifyInstance): void {
   });
 }
 
+/** The same, of bytes that were taken as they came. @throws AppError invalid_request */
+export function readJson(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8');
+  if (depthOf(text) > deepest)
+    throw new AppError('invalid_request', `The body is nested deeper than ${deepest} levels.`);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new AppError('invalid_request', 'The body is not JSON.', { cause: error });
+  }
+}
+
 /** How deep the brackets of a JSON text go; those in its strings are text. One pass, whatever the text is. */
 export function depthOf(text: string): number {
   let depth = 0;

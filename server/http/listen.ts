@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError, messageOf } from '../errors.ts';
 
-/** @returns the address. @throws AppError port_taken, and internal where the host cannot be listened on */
+/** @param setting chooses the port. @returns the address. @throws AppError port_taken, and internal where the host cannot be listened on */
 export async function listen(
   server: FastifyInstance,
   config: { host: string; port: number; tls: object | null },
+  setting = 'MISSION_PORT',
 ): Promise<string> {
   try {
     const url = await server.listen({ host: config.host, port: config.port });
@@ -14,7 +15,7 @@ export async function listen(
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
       throw new AppError(
         'port_taken',
-        `port ${config.port} on ${config.host} is taken by another program: end it, or choose a port with MISSION_PORT`,
+        `port ${config.port} on ${config.host} is taken by another program: end it, or choose a port with ${setting}`,
         { cause: error },
       );
     }

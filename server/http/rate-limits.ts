@@ -14,6 +14,9 @@ export class RateLimits {
   readonly #wrong: TokenBuckets;
   readonly #logins: TokenBuckets;
   readonly #names: TokenBuckets;
+  readonly #deliveries: TokenBuckets;
+  readonly #forgeries: TokenBuckets;
+  readonly #hooks: TokenBuckets;
   /** Hashes of what was found good, the least lately used first. */
   readonly #good = new Set<string>();
 
@@ -24,6 +27,9 @@ export class RateLimits {
     this.#wrong = new TokenBuckets({ perSecond: 2, burst: 100, now });
     this.#logins = new TokenBuckets({ perSecond: 1 / 6, burst: 10, now });
     this.#names = new TokenBuckets({ perSecond: 1 / 20, burst: 20, now });
+    this.#deliveries = new TokenBuckets({ perSecond: 20, burst: 300, now });
+    this.#forgeries = new TokenBuckets({ perSecond: 2, burst: 100, now });
+    this.#hooks = new TokenBuckets({ perSecond: 5, burst: 100, now });
   }
 
   /** One request of a principal. @throws AppError rate_limited */
@@ -52,6 +58,22 @@ export class RateLimits {
     this.#good.add(hash);
     const [oldest] = this.#good;
     if (this.#good.size > mostRemembered && oldest !== undefined) this.#good.delete(oldest);
+  }
+
+  /** One delivery to a hook, before anything of it is read. @throws AppError rate_limited */
+  countDelivery(address: string, hook: string): void {
+    const waits = [this.#deliveries.take(address), this.#forgeries.wait(`${address} ${hook}`)];
+    refuseFor(Math.max(...waits), 'Too many deliveries, or too many unsigned ones, came from your address');
+  }
+
+  /** By hook as well: forges send for everybody from the same addresses, also for whoever knows no secret. */
+  countForgery(address: string, hook: string): void {
+    this.#forgeries.take(`${address} ${hook}`);
+  }
+
+  /** One signed delivery, whatever address it came from. @throws AppError rate_limited */
+  countSigned(hook: string): void {
+    refuseFor(this.#hooks.take(hook), 'More deliveries come than this hook takes');
   }
 
   /** One attempt to log in, by link or by a name with its password. @throws AppError rate_limited */

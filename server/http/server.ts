@@ -28,6 +28,7 @@ import { egressRoutes } from './routes/egress.ts';
 import { eventRoutes } from './routes/events.ts';
 import { haltRoutes } from './routes/halt.ts';
 import { healthRoutes } from './routes/health.ts';
+import { hookRoutes, openHookRoutes } from './routes/hooks.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { metricsRoute } from './routes/metrics.ts';
@@ -79,6 +80,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       const routes = scope.withTypeProvider<ZodTypeProvider>();
       healthRoutes(routes, parts);
       openSessionRoutes(routes, parts);
+      openHookRoutes(routes, parts);
       referenceRoutes(routes, served);
       done();
     },
@@ -103,7 +105,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
         request.actor = await authenticate(parts, request);
       });
       routes.addHook('onRequest', authorise(parts.database));
-      routes.decorateRequest('ended', null);
+      routes.decorateRequest('openAnswer', null);
       routes.addHook('preHandler', parts.connections.admit);
       guardChanges(routes, parts);
       sessionRoutes(routes, parts);
@@ -128,6 +130,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
       egressRoutes(routes, parts);
       notificationRoutes(routes, parts);
       webhookRoutes(routes, parts);
+      hookRoutes(routes, parts);
       auditRoutes(routes, parts);
       backupRoutes(routes, parts);
       systemRoutes(routes, parts);

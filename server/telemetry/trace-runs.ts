@@ -5,7 +5,8 @@ import type { Message, Models } from '../models/model.ts';
 import type { Driver } from '../runs/worker.ts';
 import type { Tool } from '../tools/tool.ts';
 import { currentTrace, inTrace, nextPlace, readTraceparent } from '../trace-context.ts';
-import type { SpanAttributes, TraceSpan, Tracing } from './tracing.ts';
+import { type Capture, within } from './spans.ts';
+import type { SpanAttributes, Tracing } from './tracing.ts';
 
 /*
  * Spans by OpenTelemetry's conventions for generative AI. A run lives for hours and over many processes, and a span
@@ -17,6 +18,7 @@ interface TracedRun {
   model: string;
   agent: string;
   agentId: string;
+  changeId: string | null;
 }
 
 /** The same driver, its log lines in the run's trace; no span is made. */
@@ -29,13 +31,14 @@ export function traceDriver(tracing: Tracing, database: Queryable, driver: Drive
   return async (context) => {
     const { run } = context;
     const traced = await database.one<TracedRun>(
-      sql`SELECT runs.model, agents.name AS agent, agents.id AS "agentId"
+      sql`SELECT runs.model, agents.name AS agent, agents.id AS "agentId", runs.change_id AS "changeId"
           FROM runs JOIN agents ON agents.id = runs.agent_id WHERE runs.id = ${run.runId}`,
     );
     const own = {
       'mission.run.id': run.runId,
       'mission.run.kind': run.kind,
       'mission.task.id': run.taskId,
+      ...(traced.changeId !== null && { 'mission.change.id': traced.changeId }),
       'mission.worker.id': run.workerId,
       // The stretches of a run are told apart by their lease.
       'mission.lease.token': run.token,
@@ -67,9 +70,6 @@ function agentAttributes({ agent, agentId, model }: TracedRun, runId: string): S
     ...modelAttributes(model),
   };
 }
-
-/** What of the content is shown; null for nothing. Secrets are blotted out of it. */
-export type Capture = ((text: string) => string) | null;
 
 /** The same models, with a span around each call. */
 export function traceModels<M extends Models>(tracing: Tracing, models: M, capture: Capture): M {
@@ -132,23 +132,6 @@ export function traceTool(tracing: Tracing, tool: Tool, capture: Capture): Tool 
       });
     },
   };
-}
-
-async function within<T>(span: TraceSpan, body: () => Promise<T>): Promise<T> {
-  try {
-    return await inTrace(span.context, body);
-  } catch (error) {
-    span.fail(classOf(error));
-    throw error;
-  } finally {
-    span.end();
-  }
-}
-
-/** Never the message: it may hold what was said. */
-function classOf(error: unknown): string {
-  if (!(error instanceof Error)) return '_OTHER';
-  return 'class' in error && typeof error.class === 'string' ? error.class : error.name;
 }
 
 const finishReasons: Record<ModelResult['finishReason'], string> = {

@@ -3,9 +3,9 @@ import { systemClock } from '../../server/clock.ts';
 import type { Database } from '../../server/database/database.ts';
 import { json, sql } from '../../server/database/sql.ts';
 import type { Actor } from '../../server/domain/actor.ts';
-import { completeTask } from '../../server/domain/tasks/completing.ts';
+import type { Claim } from '../../server/domain/tasks/claims.ts';
+import { completeAndClaim, completeTasks } from '../../server/domain/tasks/completing.ts';
 import { House } from '../../server/domain/tasks/tasks-fixture.ts';
-import { AppError } from '../../server/errors.ts';
 import { newId } from '../../server/ids.ts';
 import { openLog } from '../../server/log.ts';
 import { LeaseWatch } from '../../server/runs/lease-watch.ts';
@@ -81,22 +81,27 @@ async function work(
   counts: { acknowledged: number; vanished: number; stale: number },
   signal: AbortSignal,
 ): Promise<void> {
+  const { leaseSeconds, vanishing } = settings;
+  const request = () => ({ agent, actor: agent, count: 1, leaseSeconds, now: Date.now() });
+  let claim: Claim | undefined;
   while (counts.acknowledged < settings.tasks) {
     signal.throwIfAborted();
-    const [claim] = await house.claim(agent, { leaseSeconds: settings.leaseSeconds });
+    claim ??= (await house.claim(agent, { leaseSeconds }))[0];
     if (claim === undefined) {
       await delay(100, undefined, { signal });
-    } else if (Math.random() < settings.vanishing) {
+    } else if (Math.random() < vanishing) {
       counts.vanished += 1;
+      claim = undefined;
     } else {
-      const held = { taskId: claim.task.id, leaseToken: claim.leaseToken, agent };
-      try {
-        await completeTask(house.database, { ...held, result: { by: agent.name } }, Date.now());
-        counts.acknowledged += 1;
-      } catch (error) {
-        if (!(error instanceof AppError && error.code === 'stale_lease')) throw error;
-        counts.stale += 1;
-      }
+      const { task, leaseToken } = claim;
+      const item = { taskId: task.id, leaseToken, result: { by: agent.name } };
+      // Half of them hand in and claim in one.
+      const turn: { done: { status: unknown }[]; claims: Claim[] } =
+        Math.random() < 0.5
+          ? await completeAndClaim(house.database, request(), [item])
+          : { done: await completeTasks(house.database, agent, [item], Date.now()), claims: [] };
+      counts[turn.done[0]?.status === null ? 'stale' : 'acknowledged'] += 1;
+      claim = turn.claims[0];
     }
   }
 }

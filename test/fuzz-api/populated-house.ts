@@ -20,6 +20,8 @@ export async function openPopulatedHouse(): Promise<{ house: House; target: Targ
     known.push(task.id, run.id, task.projectId);
   }
   keep(await house.ask('POST', '/projects', { name: 'fuzzed' }));
+  const hook = { name: 'fuzzed', project: 'fuzzed', scheme: 'github', title: '{{a}}', instructions: '{{b}}' };
+  keep(await house.ask('POST', '/hooks', hook));
   keep(await house.ask('POST', '/principals', { kind: 'human', name: 'fuzzed-viewer', role: 'viewer' }));
   keep(await house.ask('POST', '/webhooks', { url: 'https://example.org/hook', types: ['task.*'] }));
   const { agent } = await house.ask<{ agent: { id: string } }>('POST', '/agents/register', {

@@ -52,6 +52,12 @@ function makeDocument(): Json & { paths: Json } {
   };
 }
 
+/** What is answered, by its state. */
+function form(state: string): Json {
+  const { View } = Object(makeDocument()['components']).schemas;
+  return { ...View, properties: { ...View.properties, state: { type: 'string', const: state } } };
+}
+
 /** The same with one value put somewhere; undefined takes away. */
 function change(place: string, value: unknown): Json {
   const document = makeDocument();
@@ -124,6 +130,12 @@ describe('what breaks a client is seen', () => {
     ],
     ['an answer may be something else', `${view} properties owner anyOf 0`, { type: 'number' }, 'may now be'],
     [
+      'one of the forms that an answer may take lacks a field',
+      view,
+      { oneOf: [form('open'), { ...form('shut'), required: ['state'] }] },
+      'may now be',
+    ],
+    [
       'a problem has another form',
       'components responses Missing content application/problem+json schema',
       { type: 'object' },
@@ -144,6 +156,7 @@ describe('what is added breaks nothing', () => {
     ['an optional parameter', `${post} parameters 1`, { name: 'q', in: 'query', schema: text }],
     ['a field that is answered', `${view} properties more`, text],
     ['a value of an answered enum', `${view} properties state enum`, ['open', 'shut', 'ajar']],
+    ['several forms of an answer', view, { oneOf: [form('open'), form('shut')] }],
     ['a value of a sent enum', `${body} properties colour enum`, ['red', 'blue', 'green']],
     ['more of a text', `${body} properties name maxLength`, 20],
     ['one field less that must be sent', `${body} required`, []],

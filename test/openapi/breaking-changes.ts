@@ -25,11 +25,19 @@ class Comparison {
   readonly found: string[] = [];
   readonly #before: Json;
   readonly #after: Json;
-  readonly #seen = new Set<string>();
+  /** Of one form among several, where the values that it lacks are another's. */
+  readonly #amongForms: boolean;
+  readonly #seen: Set<string>;
 
-  constructor(before: Json, after: Json) {
+  constructor(
+    before: Json,
+    after: Json,
+    { amongForms = false, seen = new Set<string>() }: { amongForms?: boolean; seen?: Set<string> } = {},
+  ) {
     this.#before = before;
     this.#after = after;
+    this.#amongForms = amongForms;
+    this.#seen = seen;
   }
 
   compareOperation(name: string, before: Json, after: Json): void {
@@ -121,7 +129,8 @@ class Comparison {
     if (oldValues === null && newValues !== null && direction === 'sent')
       this.found.push(`${place}: takes only some values now`);
     const gone = (oldValues ?? []).filter((value) => newValues !== null && !newValues.includes(value));
-    if (gone.length > 0) this.found.push(`${place}: the value ${gone.join(', ')} is gone`);
+    if (gone.length > 0 && !this.#amongForms)
+      this.found.push(`${place}: the value ${gone.join(', ')} is gone`);
   }
 
   #compareInner(place: string, before: Json, after: Json, direction: Direction): void {
@@ -166,7 +175,11 @@ class Comparison {
     const [some, all] = direction === 'sent' ? [old, now] : [now, old];
     for (const choice of some ?? []) {
       const fits = (all ?? []).some((other) => {
-        const trial = new Comparison(this.#before, this.#after);
+        const amongForms = direction === 'answered' && (now ?? []).length > 1;
+        const trial = new Comparison(this.#before, this.#after, {
+          amongForms: amongForms || this.#amongForms,
+          seen: new Set(this.#seen),
+        });
         if (direction === 'sent') trial.compareSchemas(place, choice, other, direction);
         else trial.compareSchemas(place, other, choice, direction);
         return trial.found.length === 0;

@@ -53,6 +53,39 @@ test('a fault of ours is told to Sentry, by its request and trace, and without w
   expect(server.log()).toContain(`"trace_id":"${'ab'.repeat(16)}"`);
 });
 
+/** A part of the process that fails on its own, when it is told to. */
+const failing = (statement: string) =>
+  `--import=data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2',()=>{${statement}})`)}`;
+
+test.concurrent.each([
+  ['a promise without an owner', 'Promise.reject(new Error("the loop of `plums` is lost"))'],
+  ['an exception that nobody caught', 'throw new Error("the loop of `plums` is lost")'],
+])(
+  '%s is told, and ends the process in order',
+  async (_name, statement) => {
+    await using receiver = await startReceiver();
+    receiver.answer(200);
+    await using database = await createTestDatabase();
+    await using home = await makeHome();
+    const env = {
+      DATABASE_URL: database.connectionString,
+      SENTRY_DSN: `${receiver.url.replace('http://', 'http://publickey@')}/42`,
+      NODE_OPTIONS: failing(statement),
+    };
+    const server = await home.start({ roles: 'api', env });
+    server.kill('SIGUSR2');
+    expect(await server.exit).toEqual({ code: 1, signal: null });
+    const { body } = await receiver.await(({ body: sent }) => sent.includes('exception'));
+    const [exception] = JSON.parse(body.split('\n')[2] ?? '').exception.values;
+    expect(exception.value).toBe('the loop of "…" is lost');
+    expect(exception.stacktrace.frames.length).toBeGreaterThan(0);
+    expect(server.log()).toContain('nobody caught this fault: the process ends');
+    // What a stop takes away is gone.
+    await expect(home.api.connection()).rejects.toThrow();
+  },
+  120_000,
+);
+
 test('what a message quotes is left out of it', () => {
   const redact = (text: string) => text.replaceAll('hunter2', '[secret]');
   expect(strip('Unexpected token \'a\', "a dear diary" is not valid JSON\nmore', redact)).toBe(

@@ -9,7 +9,7 @@ import { Exposition, namesIn } from './exposition.ts';
 
 const deploy = join(import.meta.dirname, '..', '..', 'deploy');
 const metricsToken = 'a-scraper-of-the-tests';
-const off = { tracing: null, sentry: null };
+const off = { tracing: null, sentry: null, metricsPort: null };
 
 let house: House;
 let first: Exposition;

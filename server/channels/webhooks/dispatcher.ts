@@ -9,6 +9,7 @@ import {
   enqueueWebhooks,
   findOpenWebhookDelivery,
   isSent,
+  type OpenWebhookDelivery,
   readWebhookCursor,
   recordWebhookAttempt,
 } from '../../domain/webhooks/deliveries.ts';
@@ -22,6 +23,7 @@ import { AppError } from '../../errors.ts';
 import type { EventFeed } from '../../events/feed.ts';
 import { newId } from '../../ids.ts';
 import type { Logger } from '../../log.ts';
+import { inTrace, readTraceparent } from '../../trace-context.ts';
 import { followLog } from '../follow-log.ts';
 import { NotDelivered, postOnce } from '../post.ts';
 import { signWebhook } from '../standard-webhooks.ts';
@@ -80,9 +82,17 @@ export class WebhookDispatcher implements AsyncDisposable {
 
   /** The handler of the job `webhook.deliver`. */
   deliver = async (payload: unknown, job: { signal: AbortSignal }): Promise<void> => {
-    const { database, clock, log, random } = this.#options;
+    const { database } = this.#options;
     const delivery = await findOpenWebhookDelivery(database, payloadSchema.parse(payload).delivery);
     if (delivery === undefined) return;
+    const place = readTraceparent(delivery.traceParent);
+    await (place === null
+      ? this.#attempt(delivery, job)
+      : inTrace(place, () => this.#attempt(delivery, job)));
+  };
+
+  async #attempt(delivery: OpenWebhookDelivery, job: { signal: AbortSignal }): Promise<void> {
+    const { database, clock, log, random } = this.#options;
     const attempt: Attempt = delivery.isActive
       ? await this.#try(delivery.webhook, delivery.event, { id: delivery.id, signal: job.signal })
       : failed(new NotDelivered('the webhook is disabled', { again: false }));
@@ -99,7 +109,7 @@ export class WebhookDispatcher implements AsyncDisposable {
       fields,
       status === 'waiting' ? 'a webhook is tried again later' : 'a webhook delivery was given up',
     );
-  };
+  }
 
   /** Sends a test at once. @throws AppError not_found, unprocessable with what the receiver answered */
   async test(actor: Actor, id: string): Promise<{ delivered: true; host: string }> {

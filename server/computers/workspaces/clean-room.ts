@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { CheckIntent } from '../../../contract/steps.ts';
 import { AppError } from '../../errors.ts';
 import type { CommandResult, Gate, Limits, Sandbox } from '../sandbox.ts';
 import { checkOut } from './checkout.ts';
@@ -25,6 +26,9 @@ export interface CheckRequest {
   outputFile?: string;
   /** The lease of the run that the check belongs to. */
   gate?: Gate;
+  /** What the commit is to the change, and the step that the check is, for whoever watches. */
+  where?: CheckIntent['where'];
+  step?: string;
 }
 
 export interface CheckResult {

@@ -36,6 +36,8 @@ export interface PrepareRequest {
   commands: string[];
   key: string;
   limits?: Partial<Limits>;
+  /** The step that asks for it, for whoever watches. */
+  step?: string;
 }
 
 export interface PreparedSetups {

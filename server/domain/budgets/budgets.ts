@@ -2,7 +2,7 @@ import type { BudgetView } from '../../../contract/runs.ts';
 import type { Queryable } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
 import { appendEvents } from '../../events/append.ts';
-import { ensureBudgetsAbove, placesAbove } from './scopes.ts';
+import { ensureBudgetsAbove } from './scopes.ts';
 
 /** Tokens, and money in millionths of a US dollar. */
 export interface Amount {
@@ -59,8 +59,10 @@ export async function reserve(
   reservation: { runId: string; seq: number; day: string; dayLimitMicros: number; amount: Amount },
 ): Promise<void> {
   const { runId, seq, day, amount, dayLimitMicros } = reservation;
-  await ensureBudgetsAbove(transaction, { runId, day, dayLimitMicros });
-  const budgets = await lockBudgets(transaction, runId, day);
+  const budgets = await lockBudgets(
+    transaction,
+    await ensureBudgetsAbove(transaction, { runId, day, dayLimitMicros }),
+  );
   for (const budget of budgets) {
     const verdict = judge(budget, amount);
     if (verdict !== 'fits') throw new BudgetRefused({ kind: verdict, budget, wanted: amount });
@@ -76,12 +78,17 @@ export async function reserve(
   );
 }
 
-function lockBudgets(transaction: Queryable, runId: string, day: string): Promise<BudgetRow[]> {
-  return transaction.many<BudgetRow>(
-    sql`SELECT ${columns} FROM budgets
-        WHERE (scope, scope_key) IN (SELECT scope, key FROM ${placesAbove(runId, day)} AS above)
-        ORDER BY id FOR UPDATE OF budgets`,
+/**
+ * By their identifiers and nothing else: a join is looked at anew for a row that had to be waited for, and over a
+ * `UNION ALL` PostgreSQL then loses the row, without a word.
+ */
+async function lockBudgets(transaction: Queryable, ids: readonly string[]): Promise<BudgetRow[]> {
+  const budgets = await transaction.many<BudgetRow>(
+    sql`SELECT ${columns} FROM budgets WHERE id = ANY(${ids}::text[]) ORDER BY id FOR UPDATE`,
   );
+  if (budgets.length !== ids.length)
+    throw new Error(`${ids.length} budgets were to be locked, and ${budgets.length} were`);
+  return budgets;
 }
 
 /** Whether an amount fits into what is neither spent nor reserved; `spent` where waiting cannot help. */

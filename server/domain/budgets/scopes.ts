@@ -21,7 +21,7 @@ export async function ensureBudget(
 }
 
 /** The places whose budgets stand above a run's calls on a day, as rows of scope and key. */
-export function placesAbove(runId: string, day: string): Sql {
+function placesAbove(runId: string, day: string): Sql {
   return sql`(SELECT places.scope, places.key FROM runs LEFT JOIN tasks ON tasks.id = runs.task_id,
         LATERAL (VALUES ('task', tasks.id), ('agent', runs.agent_id), ('agent_day', runs.agent_id || '/' || ${day}::text),
           ('project', tasks.project_id)) AS places (scope, key)
@@ -29,24 +29,39 @@ export function placesAbove(runId: string, day: string): Sql {
       UNION ALL SELECT 'run', ${runId}::text UNION ALL SELECT 'day', ${day}::text)`;
 }
 
+interface Above {
+  runId: string;
+  day: string;
+  dayLimitMicros: number;
+}
+
 /**
- * Makes the budgets that a run's calls are counted in, where they are not there yet. They are made in one order and
- * before any of them is locked, so that two transactions cannot wait for one another.
+ * The budgets that a run's calls are counted in, each of them, made where they are not there yet. They are made in one
+ * order and before any of them is locked, so that two transactions cannot wait for one another.
+ * @returns their identifiers
  */
-export async function ensureBudgetsAbove(
-  transaction: Queryable,
-  { runId, day, dayLimitMicros }: { runId: string; day: string; dayLimitMicros: number },
-): Promise<void> {
-  const missing = await transaction.many<Place & { dayUsd: number | null }>(
-    sql`SELECT above.scope, above.key, (agent_limits.settings ->> 'dayUsd')::double precision AS "dayUsd"
-        FROM ${placesAbove(runId, day)} AS above
-          LEFT JOIN agent_limits ON above.scope = 'agent_day' AND agent_limits.agent_id = split_part(above.key, '/', 1)
-        WHERE above.scope <> 'run'
-          AND NOT EXISTS (SELECT FROM budgets WHERE budgets.scope = above.scope AND scope_key = above.key)
-        ORDER BY above.scope, above.key`,
-  );
+export async function ensureBudgetsAbove(transaction: Queryable, above: Above): Promise<string[]> {
+  const found = await findAbove(transaction, above);
+  const missing = found.filter(({ id, scope }) => id === null && scope !== 'run');
   for (const { scope, key, dayUsd } of missing) {
-    const limitMicros = scope === 'day' ? dayLimitMicros : dayUsd === null ? null : Math.round(dayUsd * 1e6);
+    const limitMicros =
+      scope === 'day' ? above.dayLimitMicros : dayUsd === null ? null : Math.round(dayUsd * 1e6);
     await ensureBudget(transaction, { scope, key, limitTokens: null, limitMicros });
   }
+  const all = missing.length === 0 ? found : await findAbove(transaction, above);
+  return all.flatMap(({ id }) => (id === null ? [] : [id]));
+}
+
+function findAbove(
+  transaction: Queryable,
+  { runId, day }: Above,
+): Promise<(Place & { id: string | null; dayUsd: number | null })[]> {
+  return transaction.many(
+    sql`SELECT above.scope, above.key, budgets.id,
+          (agent_limits.settings ->> 'dayUsd')::double precision AS "dayUsd"
+        FROM ${placesAbove(runId, day)} AS above
+          LEFT JOIN budgets ON budgets.scope = above.scope AND budgets.scope_key = above.key
+          LEFT JOIN agent_limits ON above.scope = 'agent_day' AND agent_limits.agent_id = split_part(above.key, '/', 1)
+        ORDER BY above.scope, above.key`,
+  );
 }

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
+import { readHookSecrets } from '../hooks/hooks.ts';
 import { sealName } from './brokered.ts';
 import type { ProviderRegistry } from './provider-registry.ts';
 import type { Vault } from './vault.ts';
@@ -35,7 +36,8 @@ export async function readKnownSecrets(parts: {
   const keys = (await registry.connections()).flatMap(({ name, apiKey }) =>
     apiKey === null ? [] : [{ name: `the key of ${name}`, value: apiKey }],
   );
-  return [...brokered, ...keys, ...fixed].filter(({ value }) => value.length >= shortest);
+  const hooks = await readHookSecrets(database, vault);
+  return [...brokered, ...keys, ...hooks, ...fixed].filter(({ value }) => value.length >= shortest);
 }
 
 function openOrSkip(vault: Vault, row: { name: string; sealed: Buffer; keyId: string }): string | null {

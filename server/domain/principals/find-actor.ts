@@ -33,7 +33,8 @@ export function narrowActor(row: ActorRow, via: { keyId: string | null; sessionI
   const { id, name, role } = row;
   const scopes = row.keyScopes ?? null;
   const projects = narrow(row.projects, row.keyProjects ?? null);
-  const permissions = permissionsOf(role, projects).filter((one) => scopes === null || scopes.includes(one));
+  const all = permissionsOf(role, projects);
+  const permissions = scopes === null ? all : all.filter((one) => scopes.includes(one));
   return { id, name, role, permissions, projects, ...via };
 }
 

@@ -99,6 +99,11 @@ export async function forgetOldRows(database: Database): Promise<void> {
     'retention.webhooks',
     sql`DELETE FROM webhook_deliveries WHERE status <> 'waiting' AND ended_at < now() - interval '30 days'`,
   );
+  // What was accepted or ignored is kept: it is what a repetition is known by.
+  await database.write(
+    'retention.hooks',
+    sql`DELETE FROM hook_deliveries WHERE status = 'refused' AND at < now() - interval '30 days'`,
+  );
   await database.write(
     'retention.egress',
     sql`DELETE FROM egress_requests WHERE at < now() - interval '90 days'`,

@@ -4,10 +4,10 @@ import { createTestDatabase, type TestDatabase } from '../../database/test-datab
 import { openLog } from '../../log.ts';
 import { LeaseWatch } from '../../runs/lease-watch.ts';
 import { VirtualClock } from '../../runs/runs-fixture.ts';
-import { suspendAgent } from '../agents/presence.ts';
+import { resumeAgent, suspendAgent } from '../agents/presence.ts';
 import type { Claim } from './claims.ts';
 import { refuseClaim } from './claims.ts';
-import { completeTask, completeTasks } from './completing.ts';
+import { completeAndClaim, completeTask, completeTasks } from './completing.ts';
 import { addDependency } from './dependencies.ts';
 import { cancelTask } from './end-task.ts';
 import { blockTask, heartbeatTask, releaseTask } from './holding.ts';
@@ -157,6 +157,48 @@ describe('a holder', () => {
     const results = await completeTasks(home.database, agent, items, Date.now());
     expect(results.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed', null]);
     expect(only(await house.claim(agent)).task.id).toBe(next.task.id);
+  });
+});
+
+describe('a turn', () => {
+  test('completes, and claims the next into the place that became free', async () => {
+    const agent = await house.hire({ capacity: 1 });
+    const [first, second] = [await house.give(), await house.give()];
+    const held = only(await house.claim(agent));
+    const handIn = (claim: Claim, now = Date.now()) =>
+      completeAndClaim(home.database, { agent, actor: agent, count: 5, leaseSeconds: 60, now }, [
+        { taskId: claim.task.id, leaseToken: claim.leaseToken, result: { swept: true } },
+      ]);
+    const turn = await handIn(held);
+    expect(turn.done).toMatchObject([{ id: first.task.id, status: 'completed' }]);
+    const next = only(turn.claims);
+    expect(next.task).toMatchObject({ id: second.task.id, status: 'in_progress', waiting: null });
+    expect(await house.told(first.task.id)).toEqual(['task.created', 'task.claimed', 'task.completed']);
+    expect(await house.told(second.task.id)).toEqual(['task.created', 'task.claimed']);
+    // Handed in twice, and while its only place is taken.
+    const third = await house.give();
+    expect(await handIn(held)).toEqual({ done: [{ id: first.task.id, status: null }], claims: [] });
+    const last = only((await handIn(next)).claims);
+    expect(last.task.id).toBe(third.task.id);
+    expect(await handIn(last)).toMatchObject({ done: [{ status: 'completed' }], claims: [] });
+  });
+
+  test('is a sign of life where the last is a second old, and does nothing for a suspended agent', async () => {
+    const agent = await house.hire();
+    await house.give();
+    const claim = only(await house.claim(agent));
+    const item = { taskId: claim.task.id, leaseToken: claim.leaseToken, result: undefined };
+    const at = Date.now() + 5_000;
+    const turn = () =>
+      completeAndClaim(home.database, { agent, actor: agent, count: 1, leaseSeconds: 60, now: at }, [item]);
+    await suspendAgent(house.context, admin, agent.id, '');
+    await expect(turn()).resolves.toEqual({ done: [{ id: claim.task.id, status: null }], claims: [] });
+    await resumeAgent(house.context, admin, agent.id);
+    expect((await turn()).done).toMatchObject([{ status: 'completed' }]);
+    const seen = await home.database.one<{ at: string }>(
+      sql`SELECT last_seen_at AS at FROM agents WHERE id = ${agent.id}`,
+    );
+    expect(Date.parse(seen.at)).toBe(at);
   });
 });
 

@@ -31,6 +31,9 @@ export interface ClaimRequest {
   skills?: readonly string[] | undefined;
 }
 
+/** As in the index `tasks_claimable`, letter by letter. */
+const urgency = sql`CASE priority WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END`;
+
 /** Claims of one agent at once can want the same place of it: all but one look again. */
 const mostTries = 50;
 
@@ -40,71 +43,111 @@ const mostTries = 50;
  *
  * One statement, whose commit does not wait for the disk: a claim that a crash of PostgreSQL loses never was, since no
  * later claim has its token. The milliseconds in the token see to that.
- *
- * What fits stands in a CASE so that the planner takes it for likely, and reads the index in its order: it knows
- * nothing of skills, and would sort all tasks instead.
  */
 export async function claimTasks(database: Database, request: ClaimRequest): Promise<Claim[]> {
-  const statement = claimStatement(request);
+  const rows = await trying((sign) =>
+    database.write<ClaimedRow>(
+      'tasks.claim',
+      sql`WITH ${holderPart(request, sign, 'lazily')}, ${claimParts(request, sign)}
+        SELECT ${claimedColumns} FROM claimed AS tasks ${taskJoins} ORDER BY tasks.place`,
+    ),
+  );
+  return rows.map((row) => presentClaim(row, request));
+}
+
+/**
+ * Whether a statement writes that the agent is alive. Most claims follow another within a second, and leave it out: it
+ * costs as much as a third of the rest. Such a one finds nothing where the last sign is older.
+ */
+export type SignOfLife = 'written' | 'fresh';
+
+/**
+ * Without the sign of life first, and with it where that gave nothing.
+ * @param attempt may be made many times: claims of one agent at once can want the same place of it, and all but one
+ * look again
+ */
+export async function trying<Row>(attempt: (sign: SignOfLife) => Promise<Row[]>): Promise<Row[]> {
   for (let tries = 1; ; tries++) {
     try {
-      const rows = await database.write<TaskView & { runId: string; leaseToken: number }>(
-        'tasks.claim',
-        statement,
-      );
-      return rows.map(({ runId, leaseToken, ...task }) => ({
-        task,
-        runId,
-        leaseToken,
-        leaseSeconds: request.leaseSeconds,
-      }));
+      const rows = await attempt('fresh');
+      return rows.length > 0 ? rows : await attempt('written');
     } catch (error) {
       if (tries === mostTries || !isUniqueViolation(error, 'runs_slots')) throw error;
     }
   }
 }
 
-function claimStatement(request: ClaimRequest): Sql {
+export type ClaimedRow = TaskView & { runId: string; leaseToken: number };
+
+/** Of the CTE `claimed`, named `tasks`, with `taskJoins`. */
+export const claimedColumns = sql`${taskColumns}, tasks.run_id AS "runId", tasks.lease_token AS "leaseToken"`;
+
+export function presentClaim({ runId, leaseToken, ...task }: ClaimedRow, request: ClaimRequest): Claim {
+  return { task, runId, leaseToken, leaseSeconds: request.leaseSeconds };
+}
+
+/** The agent's row, locked: the rest of a claim hangs on it. `lazily` lets the commit not wait for the disk. */
+export function holderPart(
+  { agent, now }: Pick<ClaimRequest, 'agent' | 'now'>,
+  sign: SignOfLife,
+  commit: 'durably' | 'lazily',
+): Sql {
+  const lazily = sql`, set_config('synchronous_commit', 'off', true) AS lazily`;
+  const fresh = sql`AND online AND last_seen_at >= ${new Date(now).toISOString()}::timestamptz - interval '1 second'`;
+  return sql`holder AS MATERIALIZED (
+      SELECT skills, capacity, online, last_seen_at ${commit === 'lazily' ? lazily : empty} FROM agents
+      WHERE id = ${agent.id} AND runtime = 'foreign' AND suspended_at IS NULL ${sign === 'fresh' ? fresh : empty}
+      FOR NO KEY UPDATE
+    )`;
+}
+
+/**
+ * The CTEs of a claim; `claimed` has the tasks, each with its `place` in the order, `run_id` and `slot`.
+ *
+ * What fits stands in a CASE so that the planner takes it for likely, and reads the index in its order: it knows
+ * nothing of skills, and would sort all tasks instead.
+ * @param ended a CTE with the `run_id` of runs that end in the same statement: their places are free then, and it is
+ * done before the first task is taken
+ */
+export function claimParts(request: ClaimRequest, sign: SignOfLife, ended?: Sql): Sql {
   const { agent, count, leaseSeconds, now } = request;
   // As text of ours: a plan for a few rows reads the index in its order, one for an unknown number may sort all.
   const most = raw(String(Math.trunc(count)));
   const runIds = Array.from({ length: count }, () => newId('run'));
-  return sql`WITH holder AS MATERIALIZED (
-      SELECT skills, capacity, online, last_seen_at, set_config('synchronous_commit', 'off', true) AS lazily FROM agents
-      WHERE id = ${agent.id} AND runtime = 'foreign' AND suspended_at IS NULL FOR NO KEY UPDATE
-    ), places AS MATERIALIZED (
+  const skills =
+    request.skills === undefined ? sql`(SELECT skills FROM holder)` : sql`${request.skills}::text[]`;
+  const freed = ended === undefined ? empty : sql`AND runs.id NOT IN (SELECT run_id FROM ${ended})`;
+  return sql`places AS MATERIALIZED (
       SELECT array_agg(free.slot) AS slots, count(*) AS room FROM (
         SELECT slot FROM generate_series(1, (SELECT capacity FROM holder)) AS slot
         WHERE slot NOT IN (SELECT runs.slot FROM runs WHERE runs.agent_id = ${agent.id} AND runs.kind = 'external'
-          AND runs.ended_at IS NULL)
-        LIMIT ${count}) AS free
-    ), due AS MATERIALIZED (
+          AND runs.ended_at IS NULL ${freed})
+        LIMIT ${most}) AS free
+    ), fitting AS MATERIALIZED (
       SELECT id, row_number() OVER () AS place FROM (
         SELECT id FROM tasks WHERE ready_at IS NOT NULL AND NOT EXISTS (SELECT FROM halt) ${filters(request)}
-          AND CASE WHEN (assignee_id IS NULL OR assignee_id = ${agent.id})
-            AND required_skills <@ ${request.skills === undefined ? sql`(SELECT skills FROM holder)` : sql`${request.skills}::text[]`}
+          AND CASE WHEN (assignee_id IS NULL OR assignee_id = ${agent.id}) AND required_skills <@ ${skills}
             THEN true ELSE false END
-        ORDER BY priority_rank, id LIMIT ${most} FOR UPDATE SKIP LOCKED) AS fitting
+        ORDER BY ${urgency}, id LIMIT ${most} FOR UPDATE SKIP LOCKED) AS next
       LIMIT (SELECT room FROM places)
     ), claimed AS (
       UPDATE tasks SET status = 'in_progress', waiting = NULL, ready_at = NULL, updated_at = now(), version = version + 1,
         lease_token = greatest(lease_token + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
-      FROM due WHERE tasks.id = due.id
-      RETURNING tasks.*, due.place, (${runIds}::text[])[due.place] AS run_id, (SELECT slots FROM places)[due.place] AS slot
+      FROM fitting WHERE tasks.id = fitting.id
+      RETURNING tasks.*, fitting.place, (${runIds}::text[])[fitting.place] AS run_id,
+        (SELECT slots FROM places)[fitting.place] AS slot
     ), held AS (
       INSERT INTO runs (id, kind, task_id, agent_id, model, status, phase, worker_id, lease_token, lease_seconds, started_at, slot,
         trace_parent)
       SELECT run_id, 'external', id, ${agent.id}, 'external', 'running', 'external', ${agent.id}, lease_token,
         ${leaseSeconds}, now(), slot, coalesce(trace_parent, ${traceparentHere()}::text) FROM claimed
-    ), told AS (
+    ), told_claims AS (
       INSERT INTO event_outbox (id, type, entity_type, entity_id, task_id, run_id, actor, data, project_id)
       SELECT 'evt_' || run_id || '_claim', 'task.claimed', 'task', id, id, run_id, ${agent.name}::text,
         jsonb_build_object('status', 'in_progress', 'agent', ${agent.name}::text, 'leaseSeconds', ${leaseSeconds}::integer),
         project_id
       FROM claimed
-    ), ${signOfLife(agent.id, now)}
-    SELECT ${taskColumns}, tasks.run_id AS "runId", tasks.lease_token AS "leaseToken"
-    FROM claimed AS tasks ${taskJoins} ORDER BY tasks.place`;
+    )${sign === 'fresh' ? empty : sql`, ${signOfLife(agent.id, now)}`}`;
 }
 
 function filters({ taskId, projectId, parent, priority, actor }: ClaimRequest): Sql {

@@ -1,9 +1,20 @@
 import type { TaskView } from '../../../contract/tasks.ts';
 import type { Database, Transaction } from '../../database/database.ts';
-import { empty, json, type Sql, sql } from '../../database/sql.ts';
+import { empty, json, raw, type Sql, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
+import {
+  type Claim,
+  type ClaimedRow,
+  type ClaimRequest,
+  claimedColumns,
+  claimParts,
+  holderPart,
+  presentClaim,
+  trying,
+} from './claims.ts';
 import { releaseDependents } from './dependencies.ts';
 import { type Held, holdsUnder, refuseHolder } from './holding.ts';
+import { taskJoins } from './task-rows.ts';
 import { reviewWait } from './waits.ts';
 
 export interface Completion extends Held {
@@ -37,28 +48,67 @@ export async function completeTask(
   return quick ?? completeSlowly(database, completion, artifacts, now);
 }
 
+export type Item = Omit<Completion, 'agent'>;
+export type ItemResult = Completed | { id: string; status: null };
+
 /** Completes many of one agent, in one statement; what waits for them, or was refused, is looked at one by one. */
 export async function completeTasks(
   database: Database,
   agent: Held['agent'],
-  items: readonly Omit<Completion, 'agent'>[],
+  items: readonly Item[],
   now: number,
-): Promise<(Completed | { id: string; status: null })[]> {
-  const rows = await database.write<Completed>('tasks.complete', many(agent, items, now));
+): Promise<ItemResult[]> {
+  const parts = completeParts({ given: givenMany(items), agent, now, alsoWithDependents: false });
+  const rows = await database.write<Completed>('tasks.complete', sql`WITH ${parts} ${completed}`);
+  return eachResult(database, agent, items, rows, now);
+}
+
+/**
+ * Completes many, as `completeTasks` does, and claims the next under the same commit: of what a worker's turn costs,
+ * half. The places of what is completed are free for what is claimed.
+ */
+export async function completeAndClaim(
+  database: Database,
+  request: ClaimRequest,
+  items: readonly Item[],
+): Promise<{ done: ItemResult[]; claims: Claim[] }> {
+  const { agent, now } = request;
+  const given = givenMany(items);
+  const rows = await trying((sign) =>
+    database.write<ClaimedRow & { done: Completed[] | null; claimed: boolean }>(
+      'tasks.complete-and-claim',
+      sql`WITH ${holderPart(request, sign, 'durably')},
+          ${completeParts({ given, agent, now, alsoWithDependents: false, holder: sql`holder` })},
+          ${claimParts(request, sign, sql`ended`)},
+          finished AS (SELECT coalesce(json_agg(json_build_object('id', id, 'runId', run_id, 'status', status)), '[]')
+            AS done FROM done)
+        SELECT CASE WHEN coalesce(tasks.place, 1) = 1 THEN finished.done END AS done, tasks.place IS NOT NULL AS claimed,
+          ${claimedColumns}
+        FROM holder CROSS JOIN finished LEFT JOIN (claimed AS tasks ${taskJoins}) ON true ORDER BY tasks.place`,
+    ),
+  );
+  const done = rows.flatMap((row) => row.done ?? []);
+  const claims = rows
+    .filter(({ claimed }) => claimed)
+    .map(({ done: _, claimed: __, ...row }) => presentClaim(row, request));
+  return { done: await eachResult(database, agent, items, done, now), claims };
+}
+
+async function eachResult(
+  database: Database,
+  agent: Held['agent'],
+  items: readonly Item[],
+  rows: readonly Completed[],
+  now: number,
+): Promise<ItemResult[]> {
   const done = new Map(rows.map((row) => [row.id, row]));
-  const results: (Completed | { id: string; status: null })[] = [];
-  for (const item of items) {
-    const { taskId: id } = item;
-    results.push(done.get(id) ?? (await completeOr(database, { ...item, agent }, now)));
-  }
+  const results: ItemResult[] = [];
+  for (const item of items)
+    results.push(done.get(item.taskId) ?? (await completeOr(database, { ...item, agent }, now)));
   return results;
 }
 
-async function completeOr(
-  database: Database,
-  completion: Completion,
-  now: number,
-): Promise<Completed | { id: string; status: null }> {
+async function completeOr(database: Database, completion: Completion, now: number): Promise<ItemResult> {
   try {
     return await completeSlowly(database, completion, [], now);
   } catch (error) {
@@ -108,34 +158,35 @@ async function attach(
 function one(completion: Completion, now: number, options = { alsoWithDependents: false }): Sql {
   const { taskId, agent, leaseToken, result } = completion;
   const given = sql`(SELECT ${taskId}::text AS id, ${leaseToken}::bigint AS token, ${json(result)} AS result)`;
-  return completeStatement({ given, agent, now, ...options });
+  return sql`WITH ${completeParts({ given, agent, now, ...options })} ${completed}`;
 }
 
-function many(agent: Held['agent'], items: readonly Omit<Completion, 'agent'>[], now: number): Sql {
-  // In the order of their identifiers, so that two batches cannot wait for one another.
+/** In the order of their identifiers, so that two batches cannot wait for one another. */
+function givenMany(items: readonly Item[]): Sql {
   const rows = items
     .map(({ taskId, leaseToken, result }) => ({ id: taskId, token: leaseToken, result }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
-  const given = sql`jsonb_to_recordset(${json(rows)})`;
-  return completeStatement({
-    given: sql`(SELECT * FROM ${given} AS rows (id text, token bigint, result jsonb))`,
-    agent,
-    now,
-    alsoWithDependents: false,
-  });
+  // A bound as text of ours: a plan for a few rows looks each up, one for an unknown number may read the table.
+  return sql`(SELECT * FROM jsonb_to_recordset(${json(rows)}) AS rows (id text, token bigint, result jsonb)
+    LIMIT ${raw(rows.length === 1 ? '1' : '500')})`;
 }
 
-/** Task by task: its row is locked, then that of the run that holds it, if this lease does. */
-function completeStatement(parts: {
+const completed = sql`SELECT id, run_id AS "runId", status, dependents FROM done`;
+
+/** CTEs, task by task: its row is locked, then that of the run that holds it, if this lease does. */
+function completeParts(parts: {
   given: Sql;
   agent: Held['agent'];
   now: number;
   alsoWithDependents: boolean;
+  /** Of a CTE; where it has no row, nothing is done. */
+  holder?: Sql;
 }): Sql {
-  const { given, agent, now } = parts;
+  const { given, agent, now, holder } = parts;
   const waiting = reviewWait(now, '', attestation);
-  return sql`WITH due AS MATERIALIZED (
-      SELECT task.id, project.review_required, run.id AS run_id, given.result FROM ${given} AS given
+  return sql`due AS MATERIALIZED (
+      SELECT task.id, project.review_required, run.id AS run_id, given.result
+      FROM ${holder === undefined ? empty : sql`${holder} CROSS JOIN`} ${given} AS given
       CROSS JOIN LATERAL (SELECT id, project_id FROM tasks WHERE tasks.id = given.id
         ${parts.alsoWithDependents ? empty : sql`AND dependents = 0`} LIMIT 1 FOR UPDATE) AS task
       CROSS JOIN LATERAL (SELECT id FROM runs WHERE runs.task_id = task.id AND ${holdsUnder(sql`given.token`, agent)}
@@ -144,7 +195,7 @@ function completeStatement(parts: {
     ), ended AS (
       UPDATE runs SET status = 'succeeded', outcome = 'attested by its agent', worker_id = NULL, ended_at = now(),
         version = version + 1
-      FROM due WHERE runs.id = due.run_id
+      FROM due WHERE runs.id = due.run_id RETURNING runs.id AS run_id
     ), done AS (
       UPDATE tasks SET status = CASE WHEN due.review_required THEN 'in_review' ELSE 'completed' END,
         waiting = CASE WHEN due.review_required THEN ${json(waiting)} || jsonb_build_object('ref', due.run_id) END,
@@ -161,6 +212,5 @@ function completeStatement(parts: {
         'task', id, id, run_id, ${agent.name}::text,
         jsonb_build_object('status', status, 'attested', true, 'waiting', waiting,
           'reason', 'attested by its agent'), project_id FROM done
-    )
-    SELECT id, run_id AS "runId", status, dependents FROM done`;
+    )`;
 }

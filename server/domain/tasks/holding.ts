@@ -34,13 +34,13 @@ export async function heartbeatTask(
 ): Promise<HeartbeatView> {
   const [state] = await database.write<HeartbeatView>(
     'tasks.heartbeat',
-    sql`WITH beat AS (
+    // The agent's row before the run's, as a claim takes them.
+    sql`WITH holder AS MATERIALIZED (
+          SELECT online, last_seen_at FROM agents WHERE id = ${held.agent.id} FOR NO KEY UPDATE
+        ), beat AS (
           UPDATE runs SET heartbeat = heartbeat + 1, lease_seconds = coalesce(${beat.leaseSeconds ?? null}::integer, lease_seconds)
-          WHERE ${holds(held)} RETURNING lease_seconds,
+          WHERE EXISTS (SELECT FROM holder) AND ${holds(held)} RETURNING lease_seconds,
             CASE WHEN control = 'go' AND EXISTS (SELECT FROM halt) THEN 'pause' ELSE control END AS control
-        ), holder AS (
-          SELECT online, last_seen_at FROM agents
-          WHERE id = ${held.agent.id} AND EXISTS (SELECT FROM beat) FOR NO KEY UPDATE
         ), ${signOfLife(held.agent.id, beat.now)}
         SELECT control, lease_seconds AS "leaseSeconds" FROM beat`,
   );

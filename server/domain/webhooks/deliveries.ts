@@ -98,6 +98,8 @@ export interface OpenWebhookDelivery {
   webhook: string;
   isActive: boolean;
   event: CloudEvent;
+  /** The `traceparent` of the request that asked for the event's run or task; null where none did. */
+  traceParent: string | null;
 }
 
 /** Undefined where it has come to its end already. */
@@ -113,7 +115,23 @@ export async function findOpenWebhookDelivery(
   if (row === undefined) return undefined;
   const [event] = await readEvents(database, { after: row.sequence - 1, limit: 1 });
   if (event === undefined) throw new Error(`event ${row.sequence} of the delivery ${id} is not on the log`);
-  return { id, webhook: row.webhook, isActive: row.isActive, event };
+  const { webhook, isActive } = row;
+  return { id, webhook, isActive, event, traceParent: await findTraceParent(database, event) };
+}
+
+async function findTraceParent(
+  database: Queryable,
+  { runid, taskid, subject }: CloudEvent,
+): Promise<string | null> {
+  const [entity, entityId] = subject.split('/');
+  const run = runid ?? (entity === 'run' ? entityId : undefined) ?? null;
+  const task = taskid ?? (entity === 'task' ? entityId : undefined) ?? null;
+  if (run === null && task === null) return null;
+  const { place } = await database.one<{ place: string | null }>(
+    sql`SELECT coalesce((SELECT trace_parent FROM runs WHERE id = ${run}),
+          (SELECT trace_parent FROM tasks WHERE id = ${task})) AS place`,
+  );
+  return place;
 }
 
 /** How one try ended. */

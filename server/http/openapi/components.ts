@@ -9,6 +9,7 @@ import * as claims from '../../../contract/claims.ts';
 import * as credentials from '../../../contract/credentials.ts';
 import * as egress from '../../../contract/egress.ts';
 import * as events from '../../../contract/events.ts';
+import * as hooks from '../../../contract/hooks.ts';
 import * as limits from '../../../contract/limits.ts';
 import * as models from '../../../contract/models.ts';
 import * as notifications from '../../../contract/notifications.ts';
@@ -37,6 +38,7 @@ export const contractModules: Record<string, object> = {
   credentials,
   egress,
   events,
+  hooks,
   limits,
   models,
   notifications,

@@ -1,6 +1,7 @@
 import { sendBackBody } from '../../../contract/changes.ts';
 import {
   blockBody,
+  type ClaimNextBody,
   claimList,
   claimNextBody,
   claimTaskBody,
@@ -14,11 +15,12 @@ import {
   unblockBody,
 } from '../../../contract/claims.ts';
 import { taskView } from '../../../contract/tasks.ts';
+import type { Database } from '../../database/database.ts';
 import { type Actor, requirePermission } from '../../domain/actor.ts';
 import { getAgent } from '../../domain/agents/agents.ts';
 import { findProject } from '../../domain/projects/projects.ts';
 import { claimTasks, refuseClaim, requireClaimer } from '../../domain/tasks/claims.ts';
-import { completeTask, completeTasks } from '../../domain/tasks/completing.ts';
+import { completeAndClaim, completeTask, completeTasks } from '../../domain/tasks/completing.ts';
 import { blockTask, blockUnheld, heartbeatTask, releaseTask } from '../../domain/tasks/holding.ts';
 import { acceptTask, sendTaskBack, unblockTask } from '../../domain/tasks/standing.ts';
 import { getTask } from '../../domain/tasks/task-rows.ts';
@@ -30,22 +32,21 @@ import type { HttpParts, Routes } from '../parts.ts';
 export function claimRoutes(routes: Routes, parts: HttpParts): void {
   const { database, now } = parts;
   const one = { params: idParams, response: { 200: taskView } };
-  /** Who claims: the agent itself, or the one for whom an operator does. */
-  const claimer = async (actor: Actor, named: string | undefined) => {
-    if (named === undefined || named === actor.name || named === actor.id) return actor;
-    requirePermission(actor, 'tasks:write');
-    const { id, name } = await getAgent(database, named);
-    return { id, name };
-  };
+  const claimer = (actor: Actor, named: string | undefined) => findClaimer(database, actor, named);
+  const wantedOf = (actor: Actor, next: Next) => findWanted(database, actor, next);
 
   routes.post(
     '/tasks/claim',
     { config: may('tasks:claim'), schema: { body: claimNextBody, response: { 200: claimList } } },
     async ({ actor, body }) => {
-      const { agent: named, project, ...wanted } = body;
+      const { agent: named, ...next } = body;
       const agent = await claimer(actor, named);
-      const projectId = project === undefined ? undefined : (await findProject(database, actor, project)).id;
-      const items = await claimTasks(database, { ...wanted, agent, actor, projectId, now: now() });
+      const items = await claimTasks(database, {
+        ...(await wantedOf(actor, next)),
+        agent,
+        actor,
+        now: now(),
+      });
       if (items.length === 0) await requireClaimer(database, agent);
       return { items };
     },
@@ -56,8 +57,13 @@ export function claimRoutes(routes: Routes, parts: HttpParts): void {
     { config: may('tasks:claim'), schema: { body: completeManyBody, response: { 200: completedMany } } },
     async ({ actor, body }) => {
       const items = body.items.map(({ id, leaseToken, result }) => ({ taskId: id, leaseToken, result }));
-      const done = await completeTasks(database, actor, items, now());
-      return { items: done.map(({ id, status }) => ({ id, status })) };
+      if (body.claim === undefined) {
+        const done = await completeTasks(database, actor, items, now());
+        return { items: done.map(({ id, status }) => ({ id, status })), claims: [] };
+      }
+      const request = { ...(await wantedOf(actor, body.claim)), agent: actor, actor, now: now() };
+      const { done, claims } = await completeAndClaim(database, request, items);
+      return { items: done.map(({ id, status }) => ({ id, status })), claims };
     },
   );
 
@@ -135,4 +141,19 @@ export function claimRoutes(routes: Routes, parts: HttpParts): void {
     { config: may('changes:decide', 'task'), schema: { ...one, body: sendBackBody } },
     ({ actor, params, body }) => sendTaskBack({ database, now }, actor, params.id, body.comments),
   );
+}
+
+/** Who claims: the agent itself, or the one for whom an operator does. */
+async function findClaimer(database: Database, actor: Actor, named: string | undefined) {
+  if (named === undefined || named === actor.name || named === actor.id) return actor;
+  requirePermission(actor, 'tasks:write');
+  const { id, name } = await getAgent(database, named);
+  return { id, name };
+}
+
+type Next = Omit<ClaimNextBody, 'agent'>;
+
+async function findWanted(database: Database, actor: Actor, { project, ...wanted }: Next) {
+  const projectId = project === undefined ? undefined : (await findProject(database, actor, project)).id;
+  return { ...wanted, projectId };
 }

@@ -2,18 +2,18 @@ import websocket from '@fastify/websocket';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { eventStreamQuery, eventsPage, eventsQuery } from '../../../contract/events.ts';
-import type { LiveText } from '../../../contract/system.ts';
 import type { Actor } from '../../domain/actor.ts';
 import { readEvents } from '../../events/read.ts';
 import { RunPlaces } from '../../events/run-places.ts';
-import type { LogEntry } from '../../events/tail.ts';
 import { may } from '../access.ts';
+import type { OpenAnswer } from '../connections.ts';
 import { type FollowerLimits, type Reader, sendEvents } from '../event-follower.ts';
 import { type EventFrames, openSocketFrames, openStreamFrames } from '../event-frames.ts';
-import { filterFor, liveTextTest } from '../event-query.ts';
-import { SocketReader } from '../event-socket.ts';
-import { StreamReader } from '../event-stream.ts';
+import { filterFor, liveTextTest, shareTypes } from '../event-query.ts';
+import { pingMs, SocketReader } from '../event-socket.ts';
+import { keepAliveMs, StreamReader } from '../event-stream.ts';
 import type { HttpParts, Routes } from '../parts.ts';
+import { Pulse } from '../pulse.ts';
 
 const largestMessage = 4_096;
 
@@ -42,21 +42,23 @@ export function eventRoutes(routes: Routes, parts: Parts, limits?: FollowerLimit
     const places = new RunPlaces(parts);
     const socketFrames = openSocketFrames();
     const streamFrames = openStreamFrames();
-    const follow = (
-      reader: Reader,
-      frames: EventFrames,
-      asked: { actor: Actor; ended: AbortSignal | null; query: StreamQuery; after: number },
-    ) => {
-      const filter = filterFor(asked.actor, asked.query);
-      const wanted = {
-        after: asked.after,
-        filter,
-        entryFrame: (entry: LogEntry) => frames.ofEntry(entry),
-        liveFrame: (live: LiveText) => frames.ofLive(live),
-        isForReader: liveTextTest(asked.actor, asked.query, filter, places),
-        ended: asked.ended,
-      };
-      return sendEvents(parts, reader, wanted, limits);
+    const pings = new Pulse(pingMs);
+    const keepAlives = new Pulse(keepAliveMs);
+    const following = endTogether(parts.stopping);
+    const shared = shareTypes();
+    const follow = async (asked: Asked, frames: EventFrames, open: (onClose: () => void) => Reader) => {
+      const { actor, query, after, openAnswer } = asked;
+      const filter = shared(filterFor(actor, query));
+      const isForReader = liveTextTest(actor, query, filter, places);
+      const over = new AbortController();
+      const reader = open(() => over.abort());
+      following.add(over);
+      if (parts.stopping.aborted) over.abort();
+      try {
+        await sendEvents(parts, reader, { after, filter, frames, isForReader, openAnswer }, over, limits);
+      } finally {
+        following.delete(over);
+      }
     };
     scope.route({
       method: 'GET',
@@ -67,19 +69,42 @@ export function eventRoutes(routes: Routes, parts: Parts, limits?: FollowerLimit
         const query = request.query;
         const resumed = Number(request.headers['last-event-id']);
         const after = query.after ?? (Number.isSafeInteger(resumed) && resumed >= 0 ? resumed : feed.head);
-        const { actor, ended = null } = request;
+        const { actor, openAnswer = null } = request;
         reply.hijack();
-        await follow(new StreamReader(reply.raw), streamFrames, { actor, ended, query, after });
+        await follow(
+          { actor, query, after, openAnswer },
+          streamFrames,
+          (onClose) => new StreamReader(reply.raw, { pulse: keepAlives, onClose }),
+        );
       },
       wsHandler: (socket, request) => {
         const query = request.query;
-        const { actor, ended = null } = request;
-        const after = query.after ?? feed.head;
-        void follow(new SocketReader(socket, feed.head), socketFrames, { actor, ended, query, after });
+        const { actor, openAnswer = null } = request;
+        const { head } = feed;
+        openAnswer?.forgetRequest();
+        void follow(
+          { actor, query, after: query.after ?? head, openAnswer },
+          socketFrames,
+          (onClose) => new SocketReader(socket, { head, pulse: pings, onClose }),
+        );
       },
     });
     done();
   });
 }
 
-type StreamQuery = z.output<typeof eventStreamQuery>;
+interface Asked {
+  actor: Actor;
+  query: z.output<typeof eventStreamQuery>;
+  after: number;
+  openAnswer: OpenAnswer | null;
+}
+
+/** Whatever is in the set when the signal aborts, does so too: one listener, where each its own costs more than it. */
+function endTogether(signal: AbortSignal): Set<AbortController> {
+  const all = new Set<AbortController>();
+  signal.addEventListener('abort', () => {
+    for (const one of all) one.abort();
+  });
+  return all;
+}

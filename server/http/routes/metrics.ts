@@ -1,11 +1,14 @@
 import { timingSafeEqual } from 'node:crypto';
 import { requirePermission } from '../../domain/actor.ts';
 import { may } from '../access.ts';
-import { authenticate } from '../authentication.ts';
+import { type Authentication, authenticate } from '../authentication.ts';
 import type { HttpParts, Routes } from '../parts.ts';
 
 /** What Prometheus scrapes: with the scraper's own token, or as a principal who may read measurements. */
-export function metricsRoute(routes: Routes, parts: HttpParts): void {
+export function metricsRoute(
+  routes: Routes,
+  parts: Authentication & Pick<HttpParts, 'metrics' | 'metricsToken'>,
+): void {
   const access = may('metrics:read');
   routes.decorateRequest('actor', null as never);
   routes.addHook('onRequest', async (request) => {
