@@ -49,7 +49,7 @@ export async function claimTasks(database: Database, request: ClaimRequest): Pro
     database.write<ClaimedRow>(
       'tasks.claim',
       sql`WITH ${holderPart(request, sign, 'lazily')}, ${claimParts(request, sign)}
-        SELECT ${claimedColumns} FROM claimed AS tasks ${taskJoins} ORDER BY tasks.place`,
+        SELECT ${claimedColumns} FROM claimed AS tasks ${taskJoins} ${inOrder(request)}`,
     ),
   );
   return rows.map((row) => presentClaim(row, request));
@@ -117,19 +117,18 @@ export function claimParts(request: ClaimRequest, sign: SignOfLife, ended?: Sql)
   const skills =
     request.skills === undefined ? sql`(SELECT skills FROM holder)` : sql`${request.skills}::text[]`;
   const freed = ended === undefined ? empty : sql`AND runs.id NOT IN (SELECT run_id FROM ${ended})`;
+  const next = sql`(SELECT id FROM tasks
+        WHERE ready_at IS NOT NULL AND NOT EXISTS (SELECT FROM halt) ${filters(request)}
+          AND CASE WHEN (assignee_id IS NULL OR assignee_id = ${agent.id}) AND required_skills <@ ${skills}
+            THEN true ELSE false END
+        ORDER BY ${urgency}, id LIMIT ${most} FOR UPDATE SKIP LOCKED) AS next`;
   return sql`places AS MATERIALIZED (
       SELECT array_agg(free.slot) AS slots, count(*) AS room FROM (
         SELECT slot FROM generate_series(1, (SELECT capacity FROM holder)) AS slot
         WHERE slot NOT IN (SELECT runs.slot FROM runs WHERE runs.agent_id = ${agent.id} AND runs.kind = 'external'
           AND runs.ended_at IS NULL ${freed})
         LIMIT ${most}) AS free
-    ), fitting AS MATERIALIZED (
-      SELECT id, row_number() OVER () AS place FROM (
-        SELECT id FROM tasks WHERE ready_at IS NOT NULL AND NOT EXISTS (SELECT FROM halt) ${filters(request)}
-          AND CASE WHEN (assignee_id IS NULL OR assignee_id = ${agent.id}) AND required_skills <@ ${skills}
-            THEN true ELSE false END
-        ORDER BY ${urgency}, id LIMIT ${most} FOR UPDATE SKIP LOCKED) AS next
-      LIMIT (SELECT room FROM places)
+    ), fitting AS MATERIALIZED (${count === 1 ? onlyNext(next) : firstOf(next)}
     ), claimed AS (
       UPDATE tasks SET status = 'in_progress', waiting = NULL, ready_at = NULL, updated_at = now(), version = version + 1,
         lease_token = greatest(lease_token + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
@@ -149,6 +148,17 @@ export function claimParts(request: ClaimRequest, sign: SignOfLife, ended?: Sql)
       FROM claimed
     )${sign === 'fresh' ? empty : sql`, ${signOfLife(agent.id, now)}`}`;
 }
+
+/** As many as there are places for, numbered. */
+const firstOf = (next: Sql): Sql =>
+  sql`SELECT id, row_number() OVER () AS place FROM ${next} LIMIT (SELECT room FROM places)`;
+
+/** The same for one, which is what most ask for. */
+const onlyNext = (next: Sql): Sql =>
+  sql`SELECT id, 1::bigint AS place FROM ${next} WHERE (SELECT room FROM places) > 0`;
+
+/** The end of a statement over `claimed`, named `tasks`. */
+export const inOrder = ({ count }: ClaimRequest): Sql => (count === 1 ? empty : sql`ORDER BY tasks.place`);
 
 function filters({ taskId, projectId, parent, priority, actor }: ClaimRequest): Sql {
   const conditions = [

@@ -9,6 +9,7 @@ import {
   claimedColumns,
   claimParts,
   holderPart,
+  inOrder,
   presentClaim,
   trying,
 } from './claims.ts';
@@ -84,7 +85,7 @@ export async function completeAndClaim(
             AS done FROM done)
         SELECT CASE WHEN coalesce(tasks.place, 1) = 1 THEN finished.done END AS done, tasks.place IS NOT NULL AS claimed,
           ${claimedColumns}
-        FROM holder CROSS JOIN finished LEFT JOIN (claimed AS tasks ${taskJoins}) ON true ORDER BY tasks.place`,
+        FROM holder CROSS JOIN finished LEFT JOIN (claimed AS tasks ${taskJoins}) ON true ${inOrder(request)}`,
     ),
   );
   const done = rows.flatMap((row) => row.done ?? []);
