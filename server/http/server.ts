@@ -43,6 +43,7 @@ import { openSessionRoutes, sessionRoutes } from './routes/sessions.ts';
 import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { closeSlowBodies } from './slow-bodies.ts';
 
 /** The API. Every address but health needs a key; every failure is a problem document. */
 export function buildHttpServer(parts: HttpParts): FastifyInstance {
@@ -77,6 +78,7 @@ export function buildHttpServer(parts: HttpParts): FastifyInstance {
   void server.register(
     (scope, _options, done) => {
       scope.addHook('onRoute', requireAccess);
+      closeSlowBodies(scope);
       const routes = scope.withTypeProvider<ZodTypeProvider>();
       healthRoutes(routes, parts);
       openSessionRoutes(routes, parts);

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
@@ -54,7 +53,6 @@ export function openHookRoutes(routes: Routes, parts: HttpParts): void {
   void routes.register((plain, _options, done) => {
     const scope = plain.withTypeProvider<ZodTypeProvider>();
     scope.addHook('onRequest', async ({ ip, params }) => limits.countDelivery(ip, idParams.parse(params).id));
-    scope.addHook('onRequest', async ({ raw }) => endIfSlow(raw));
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
     scope.post(
@@ -98,15 +96,6 @@ export function openHookRoutes(routes: Routes, parts: HttpParts): void {
     scope.addHook('onClose', async () => void (await Promise.all(recording)));
     done();
   });
-}
-
-const mostBodyMs = 10_000;
-
-/** Strangers hold a connection open no longer than a body takes to come. */
-function endIfSlow(request: IncomingMessage): void {
-  const timer = setTimeout(() => request.destroy(), mostBodyMs);
-  const clear = () => clearTimeout(timer);
-  request.once('end', clear).once('close', clear);
 }
 
 export function hookRoutes(routes: Routes, parts: HttpParts): void {
