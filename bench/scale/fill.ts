@@ -49,6 +49,10 @@ export async function fill(connection: Connection, { tasks, events }: Amounts): 
     await fillPeople(run);
     await fillTasks(run, tasks);
     await fillEvents(run, tasks, events);
+    await run(
+      'who follows the log has read it',
+      `UPDATE webhook_cursor SET sequence = ${events}; UPDATE notification_cursor SET sequence = ${events}`,
+    );
     for (const { name, definition } of rows) await run(`index ${name}`, definition);
     await run('statistics', 'VACUUM ANALYZE');
   } finally {
@@ -91,20 +95,28 @@ async function fillTasks(run: Run, tasks: number): Promise<void> {
   );
 }
 
+/** A task's events lie so many tasks apart: its steps take minutes, and the log is in the order of its times. */
+const between = 39;
+
 async function fillEvents(run: Run, tasks: number, events: number): Promise<void> {
   const each = events / tasks;
   await run(
     `${events} events`,
-    `INSERT INTO events (sequence, id, type, entity_type, entity_id, task_id, run_id, actor, data, time, hash, project_id)
-     SELECT (place - 1) * ${each} + step, ${idAt('evt', millisOf('place', tasks), `(place % 100000000)::int * 10 + step - 1`)},
+    `SET work_mem = '1GB';
+     INSERT INTO events (sequence, id, type, entity_type, entity_id, task_id, run_id, actor, data, time, hash, project_id)
+     SELECT (slot - 1) * ${each} + step, ${idAt('evt', millisOf('slot', tasks), `(slot % 100000000)::int * 10 + step - 1`)},
        CASE WHEN step = 1 AND place % 20000 = 0 THEN 'webhook.disabled' WHEN step = ${each} AND status = 'failed' THEN 'task.failed'
          ELSE (ARRAY['task.created', 'run.queued', 'run.claimed', 'step.intended', 'step.completed', 'step.intended', 'step.completed',
            'step.recorded', 'run.succeeded', 'task.completed'])[step] END,
        CASE WHEN step = 1 AND place % 20000 = 0 THEN 'webhook' WHEN step IN (1, ${each}) THEN 'task' ELSE 'run' END,
        CASE WHEN step = 1 AND place % 20000 = 0 THEN 'whk_bench' WHEN step IN (1, ${each}) THEN id ELSE 'run' || substr(id, 5) END,
        id, CASE WHEN step IN (1, ${each}) THEN NULL ELSE 'run' || substr(id, 5) END, 'worker',
-       '{"seq":12,"name":"run_command","status":"done"}', created_at + step * interval '5 minutes', md5(id) || md5(id), project_id
-     FROM (SELECT id, project_id, status, created_at, row_number() OVER (ORDER BY id) AS place FROM tasks) AS numbered,
-       generate_series(1, ${each}) AS step`,
+       '{"seq":12,"name":"run_command","status":"done"}', to_timestamp((${millisOf('slot', tasks)} + step) / 1000.0),
+       md5(id) || md5(id), project_id
+     FROM generate_series(1::bigint, ${tasks}) AS slot CROSS JOIN generate_series(1, ${each}) AS step
+       JOIN (SELECT id, project_id, status, row_number() OVER (ORDER BY id) AS place FROM tasks) AS numbered
+         ON place = (slot - 1 - (step - 1) * ${between} + ${tasks} * ${each}) % ${tasks} + 1
+     ORDER BY slot, step;
+     RESET work_mem`,
   );
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -22,6 +22,7 @@ function start(home: string): void {
   execFileSync(process.execPath, ['--input-type=module', '-e', program, ...modules], {
     env: { PATH: process.env['PATH'], MISSION_HOME: home },
     stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 30_000,
   });
 }
 
@@ -39,7 +40,8 @@ test.skipIf(process.getuid?.() !== 0)('a home of somebody else is left as it is'
 });
 
 test('a home that cannot be made is for others to complain of', () => {
-  start('/proc/nowhere/home');
+  writeFileSync(join(folder, 'file'), '');
+  start(join(folder, 'file', 'home'));
   start('relative');
   expect(existsSync('relative')).toBe(false);
 });

@@ -113,44 +113,45 @@ function mergeKeys(query: EventQuery): Keys | undefined {
 }
 
 /**
- * Numbers first, which an index alone gives, then their rows. Equalities would let the planner walk through the whole
- * log for a type that is rare; what is compared and ordered as a row, only the index of these columns gives. Times
- * are left to whoever reads the rows, since the index does not hold them.
+ * The index alone gives the numbers, and so the last one of the page; then each type's and project's rows up to there
+ * are read. Equalities would let the planner walk through the whole log for a type that is rare; what is compared and
+ * ordered as a row, only the index of these columns gives. Times are left to whoever reads the rows, since no index
+ * holds them.
  */
 function mergeStatement(query: EventQuery, { types, projects }: Keys): Sql {
-  const { places, after, until } = boundsOf(query);
-  const keys: { column: Sql; wanted: Sql; values: Sql }[] = [];
-  if (projects !== undefined)
-    keys.push({ column: sql`project_id`, wanted: sql`wanted_project`, values: sql`${projects}::text[]` });
-  if (types !== undefined)
-    keys.push({ column: sql`type`, wanted: sql`wanted_type`, values: sql`${types}::text[]` });
-  const list = (part: 'column' | 'wanted') =>
-    join(
-      keys.map((key) => key[part]),
-      ', ',
-    );
-  const most = plannedLimit(query.limit);
-  const conditions = [
-    sql`(${list('column')}, sequence) > (${list('wanted')}, ${after}::bigint)`,
-    sql`(${list('column')}) <= (${list('wanted')})`,
-    // What the condition of the index says; the planner does not see it in the comparison.
-    ...(projects === undefined ? [] : [sql`project_id IS NOT NULL`]),
-    ...until,
-    ...restConditions(query, { types, projects }),
+  const keys = [
+    ...(projects === undefined ? [] : [{ column: 'project_id', wanted: 'wanted_project', values: projects }]),
+    ...(types === undefined ? [] : [{ column: 'type', wanted: 'wanted_type', values: types }]),
   ];
-  const found = sql`found AS (
-      SELECT one.sequence FROM ${join(
-        keys.map(({ wanted, values }) => sql`unnest(${values}) AS ${wanted}`),
-        ' CROSS JOIN ',
-      )}
-        CROSS JOIN LATERAL (
-          SELECT sequence FROM events WHERE ${join(conditions, ' AND ')}
-          ORDER BY ${list('column')}, sequence LIMIT ${most}
-        ) AS one ORDER BY one.sequence LIMIT ${most})`;
-  return sql`WITH ${join([...places, found], ', ')} SELECT ${columns} FROM events
-    WHERE sequence = ANY(ARRAY(SELECT sequence FROM found ORDER BY sequence LIMIT ${query.limit}))
-    ORDER BY sequence`;
+  const column = raw(keys.map((key) => key.column).join(', '));
+  const wanted = raw(keys.map((key) => key.wanted).join(', '));
+  // Through a SELECT the planner does not count them, and so makes one plan for any number.
+  const lists = keys.map((key) => sql`unnest((SELECT ${key.values}::text[])) AS ${raw(key.wanted)}`);
+  const { places, after, until } = boundsOf(query);
+  const rest = [...until, ...restConditions(query, { types, projects })];
+  // What the condition of the index says; the planner does not see it in the comparison.
+  if (projects !== undefined) rest.push(sql`project_id IS NOT NULL`);
+  const most = plannedLimit(query.limit);
+  const eachOf = (
+    what: Sql,
+    end: Sql,
+  ) => sql`SELECT one.* FROM ${join(lists, ' CROSS JOIN ')} CROSS JOIN LATERAL (
+      SELECT ${what} FROM events
+      WHERE (${column}, sequence) > (${wanted}, ${after}::bigint) AND ${end} ${and(rest)}
+      ORDER BY ${column}, sequence LIMIT ${most}
+    ) AS one ORDER BY one.sequence LIMIT ${most}`;
+  const numbers = eachOf(sql`sequence`, sql`(${column}) <= (${wanted})`);
+  const rows = eachOf(columns, sql`(${column}, sequence) <= (${wanted}, (SELECT sequence FROM last))`);
+  const last = sql`last AS MATERIALIZED (SELECT max(sequence) AS sequence FROM (
+    SELECT sequence FROM (${numbers}) AS numbers ORDER BY sequence LIMIT ${query.limit}) AS page)`;
+  return sql`${withQueries([...places, last])} SELECT * FROM (${rows}) AS page ORDER BY sequence LIMIT ${query.limit}`;
 }
+
+const withQueries = (queries: readonly Sql[]): Sql =>
+  queries.length === 0 ? empty : sql`WITH ${join(queries, ', ')}`;
+
+const and = (conditions: readonly Sql[]): Sql =>
+  conditions.length === 0 ? empty : sql`AND ${join(conditions, ' AND ')}`;
 
 function plainStatement(query: EventQuery): Sql {
   const { since, until, limit } = query;
@@ -163,7 +164,7 @@ function plainStatement(query: EventQuery): Sql {
     ...entityConditions(query),
     ...restConditions(query, { types: undefined, projects: undefined }),
   ];
-  return sql`${bounds.places.length === 0 ? empty : sql`WITH ${join(bounds.places, ', ')}`} SELECT * FROM (
+  return sql`${withQueries(bounds.places)} SELECT * FROM (
       SELECT ${columns} FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${plannedLimit(limit)}
     ) AS page ORDER BY sequence LIMIT ${limit}`;
 }

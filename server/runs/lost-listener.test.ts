@@ -50,7 +50,7 @@ test('a run is taken a second late at the most where the connection that hears o
     await cutListeners();
     await told.database.many(sql`UPDATE runs SET wake_at = now() WHERE id = ${id}`);
     const due = performance.now();
-    // The worker's poll is a second; what a loaded machine adds to it is not the connection's doing.
-    expect((await took.promise) - due).toBeLessThan(2_000);
+    // The worker's poll is 0.9 s; what a loaded machine adds to it is not the connection's doing.
+    expect((await took.promise) - due).toBeLessThan(1_500);
   }
 });

@@ -78,7 +78,8 @@ export interface WorkerOptions {
   leaseSeconds: number;
 }
 
-const pollMs = 1_000;
+/** Where the news of a run is lost, it is taken a second late at the most. */
+const pollMs = 900;
 const mostFailures = 8;
 const retryAfterFailureMs = 2_000;
 

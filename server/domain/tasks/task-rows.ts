@@ -1,5 +1,5 @@
 import { formatId } from '../../../contract/ids.ts';
-import { type TaskView, taskStatuses } from '../../../contract/tasks.ts';
+import { type TaskView, taskStatuses, taskView } from '../../../contract/tasks.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { plannedLimit } from '../../database/planned-limit.ts';
 import { empty, raw, type Sql, sql } from '../../database/sql.ts';
@@ -88,7 +88,7 @@ function conditionsOf(filter: TaskFilter): Sql {
     ${where(before, (value) => sql`tasks.id < ${value}`)}`;
 }
 
-const priorities = ['low', 'medium', 'high', 'critical'] as const;
+const priorities = taskView.shape.priority.options;
 
 /** One of our own words, in the statement's text: so a plan that is made once can use the index of just these rows. */
 const word = (known: readonly string[], value: string): Sql =>
