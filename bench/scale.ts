@@ -42,7 +42,8 @@ if (only === undefined) {
 
 async function askAll(): Promise<Answered[]> {
   await using server = await open();
-  return askQuestions(store.connection, server, repeats, only);
+  // Awaited here: the server ends with this function.
+  return await askQuestions(store.connection, server, repeats, only);
 }
 
 async function measureIdle(): Promise<Goal[]> {

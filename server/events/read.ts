@@ -156,17 +156,22 @@ const and = (conditions: readonly Sql[]): Sql =>
 function plainStatement(query: EventQuery): Sql {
   const { since, until, limit } = query;
   const bounds = boundsOf(query);
+  const rest = restConditions(query, { types: undefined, projects: undefined });
   const conditions = [
     sql`sequence > ${bounds.after}`,
     ...bounds.until,
     ...(since === undefined ? [] : [sql`time >= ${since}::timestamptz`]),
     ...(until === undefined ? [] : [sql`time < ${until}::timestamptz`]),
     ...entityConditions(query),
-    ...restConditions(query, { types: undefined, projects: undefined }),
+    ...rest,
   ];
-  return sql`${withQueries(bounds.places)} SELECT * FROM (
-      SELECT ${columns} FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence LIMIT ${plannedLimit(limit)}
-    ) AS page ORDER BY sequence LIMIT ${limit}`;
+  const rows = sql`SELECT ${columns} FROM events WHERE ${join(conditions, ' AND ')} ORDER BY sequence`;
+  // How far one must read for many types or projects tells only which they are: there each execution is planned.
+  const page =
+    rest.length > 0
+      ? sql`${rows} LIMIT ${limit}`
+      : sql`SELECT * FROM (${rows} LIMIT ${plannedLimit(limit)}) AS page ORDER BY sequence LIMIT ${limit}`;
+  return sql`${withQueries(bounds.places)} ${page}`;
 }
 
 /** What the keys of a merge do not say of type and project. */

@@ -65,12 +65,13 @@ export async function listTasks(database: Database, filter: TaskFilter): Promise
 
 /** Its rows first, so that what belongs to them is looked up for one page and not for all that fit. */
 function pageOf(filter: TaskFilter, from: Sql, order: Sql): Sql {
-  // How many were updated since tells only the time: with it, each statement is planned for itself.
-  const { limit, updatedAfter } = filter;
+  const { limit, updatedAfter, actor } = filter;
+  // How many were updated since, or are of somebody's projects, tells only the value: there each execution is planned.
+  const isEven = updatedAfter === undefined && (actor?.projects ?? null) === null;
   return sql`SELECT ${taskColumns} FROM (
       SELECT tasks.* FROM ${from} WHERE true ${conditionsOf(filter)}
-      ORDER BY ${order} DESC LIMIT ${updatedAfter === undefined ? plannedLimit(limit) : sql`${limit}`}
-    ) AS tasks ${taskJoins} ORDER BY tasks.id DESC LIMIT ${limit}`;
+      ORDER BY ${order} DESC LIMIT ${isEven ? plannedLimit(limit) : sql`${limit}`}
+    ) AS tasks ${taskJoins} ORDER BY tasks.id DESC ${isEven ? sql`LIMIT ${limit}` : empty}`;
 }
 
 function conditionsOf(filter: TaskFilter): Sql {
