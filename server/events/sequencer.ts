@@ -13,10 +13,12 @@ const batchSize = 1_000;
 /** How long an event of another process may lie unnumbered. */
 const pollMs = 25;
 /**
- * How long a batch's successor waits: at full speed events come in batches of many, and the journal has the
- * processor and the disk for itself; an event after a pause is numbered at once.
+ * How many times as long as a batch took its successor waits: at full speed events come in batches of many, and the
+ * journal has the processor and the disk for itself most of the time; an event after a pause is numbered at once.
  */
-const restMs = 4;
+const restFactor = 5;
+const leastRestMs = 4;
+const mostRestMs = 25;
 const electionMs = 500;
 /** A leader asks every `pollMs`; one that is silent for so long is frozen, and PostgreSQL takes the lock from it. */
 const longestSilenceMs = 3_000;
@@ -89,9 +91,12 @@ export class Sequencer implements AsyncDisposable {
     await limitSilence(session);
     let head = await readChainHead(session);
     while (!this.#stop.signal.aborted && !session.lost.aborted) {
+      const began = performance.now();
       const next = await numberBatch(session, head);
+      const took = performance.now() - began;
       if (next.sequence === head.sequence) await this.#poke.wait(pollMs, this.#stop.signal);
-      else if (next.sequence - head.sequence < batchSize) await this.#pause(restMs);
+      else if (next.sequence - head.sequence < batchSize)
+        await this.#pause(clamp(took * restFactor, leastRestMs, mostRestMs));
       head = next;
     }
   }
@@ -168,6 +173,8 @@ async function numberBatch(session: Session, head: ChainPlace): Promise<ChainPla
   if (logged?.moved !== rows.length) throw new Error('somebody else numbers events at the same time');
   return { sequence, hash };
 }
+
+const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value));
 
 /**
  * A bound for the planner, as text of ours: a plan for any number would read all of the outbox, and one for each

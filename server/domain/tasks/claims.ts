@@ -106,29 +106,21 @@ export function holderPart(
  *
  * What fits stands in a CASE so that the planner takes it for likely, and reads the index in its order: it knows
  * nothing of skills, and would sort all tasks instead.
- * @param ended a CTE with the `run_id` of runs that end in the same statement: their places are free then, and it is
- * done before the first task is taken
+ * @param places a CTE of that name with the `slots` that are free and their number, `room`
  */
-export function claimParts(request: ClaimRequest, sign: SignOfLife, ended?: Sql): Sql {
+export function claimParts(request: ClaimRequest, sign: SignOfLife, places = freePlaces(request)): Sql {
   const { agent, count, leaseSeconds, now } = request;
   // As text of ours: a plan for a few rows reads the index in its order, one for an unknown number may sort all.
-  const most = raw(String(Math.trunc(count)));
+  const most = bound(count);
   const runIds = Array.from({ length: count }, () => newId('run'));
   const skills =
     request.skills === undefined ? sql`(SELECT skills FROM holder)` : sql`${request.skills}::text[]`;
-  const freed = ended === undefined ? empty : sql`AND runs.id NOT IN (SELECT run_id FROM ${ended})`;
   const next = sql`(SELECT id FROM tasks
         WHERE ready_at IS NOT NULL AND NOT EXISTS (SELECT FROM halt) ${filters(request)}
           AND CASE WHEN (assignee_id IS NULL OR assignee_id = ${agent.id}) AND required_skills <@ ${skills}
             THEN true ELSE false END
         ORDER BY ${urgency}, id LIMIT ${most} FOR UPDATE SKIP LOCKED) AS next`;
-  return sql`places AS MATERIALIZED (
-      SELECT array_agg(free.slot) AS slots, count(*) AS room FROM (
-        SELECT slot FROM generate_series(1, (SELECT capacity FROM holder)) AS slot
-        WHERE slot NOT IN (SELECT runs.slot FROM runs WHERE runs.agent_id = ${agent.id} AND runs.kind = 'external'
-          AND runs.ended_at IS NULL ${freed})
-        LIMIT ${most}) AS free
-    ), fitting AS MATERIALIZED (${count === 1 ? onlyNext(next) : firstOf(next)}
+  return sql`${places}, fitting AS MATERIALIZED (${count === 1 ? onlyNext(next) : firstOf(next)}
     ), claimed AS (
       UPDATE tasks SET status = 'in_progress', waiting = NULL, ready_at = NULL, updated_at = now(), version = version + 1,
         lease_token = greatest(lease_token + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
@@ -147,6 +139,24 @@ export function claimParts(request: ClaimRequest, sign: SignOfLife, ended?: Sql)
         project_id
       FROM claimed
     )${sign === 'fresh' ? empty : sql`, ${signOfLife(agent.id, now)}`}`;
+}
+
+const bound = (count: number): Sql => raw(String(Math.trunc(count)));
+
+/**
+ * The agent's places that no live run has.
+ * @param ended a CTE with the `run_id` of runs that end in the same statement: their places are free then, and it is
+ * done before the first task is taken
+ */
+export function freePlaces({ agent, count }: ClaimRequest, ended?: Sql): Sql {
+  const freed = ended === undefined ? empty : sql`AND runs.id NOT IN (SELECT run_id FROM ${ended})`;
+  return sql`places AS MATERIALIZED (
+      SELECT array_agg(free.slot) AS slots, count(*) AS room FROM (
+        SELECT slot FROM generate_series(1, (SELECT capacity FROM holder)) AS slot
+        WHERE slot NOT IN (SELECT runs.slot FROM runs WHERE runs.agent_id = ${agent.id} AND runs.kind = 'external'
+          AND runs.ended_at IS NULL ${freed})
+        LIMIT ${bound(count)}) AS free
+    )`;
 }
 
 /** As many as there are places for, numbered. */

@@ -1,6 +1,6 @@
 import type { TaskView } from '../../../contract/tasks.ts';
 import type { Database, Transaction } from '../../database/database.ts';
-import { empty, json, raw, type Sql, sql } from '../../database/sql.ts';
+import { empty, json, type Sql, sql } from '../../database/sql.ts';
 import { AppError } from '../../errors.ts';
 import {
   type Claim,
@@ -8,6 +8,7 @@ import {
   type ClaimRequest,
   claimedColumns,
   claimParts,
+  freePlaces,
   holderPart,
   inOrder,
   presentClaim,
@@ -75,12 +76,14 @@ export async function completeAndClaim(
 ): Promise<{ done: ItemResult[]; claims: Claim[] }> {
   const { agent, now } = request;
   const given = givenMany(items);
+  // What is handed in leaves places enough, and nobody has to look for others.
+  const places = request.count <= items.length ? freedPlaces : freePlaces(request, sql`ended`);
   const rows = await trying((sign) =>
     database.write<ClaimedRow & { done: Completed[] | null; claimed: boolean }>(
       'tasks.complete-and-claim',
       sql`WITH ${holderPart(request, sign, 'durably')},
           ${completeParts({ given, agent, now, alsoWithDependents: false, holder: sql`holder` })},
-          ${claimParts(request, sign, sql`ended`)},
+          ${claimParts(request, sign, places)},
           finished AS (SELECT coalesce(json_agg(json_build_object('id', id, 'runId', run_id, 'status', status)), '[]')
             AS done FROM done)
         SELECT CASE WHEN coalesce(tasks.place, 1) = 1 THEN finished.done END AS done, tasks.place IS NOT NULL AS claimed,
@@ -94,6 +97,8 @@ export async function completeAndClaim(
     .map(({ done: _, claimed: __, ...row }) => presentClaim(row, request));
   return { done: await eachResult(database, agent, items, done, now), claims };
 }
+
+const freedPlaces = sql`places AS MATERIALIZED (SELECT array_agg(slot) AS slots, count(*) AS room FROM ended)`;
 
 async function eachResult(
   database: Database,
@@ -157,19 +162,23 @@ async function attach(
 }
 
 function one(completion: Completion, now: number, options = { alsoWithDependents: false }): Sql {
-  const { taskId, agent, leaseToken, result } = completion;
-  const given = sql`(SELECT ${taskId}::text AS id, ${leaseToken}::bigint AS token, ${json(result)} AS result)`;
-  return sql`WITH ${completeParts({ given, agent, now, ...options })} ${completed}`;
+  const { agent } = completion;
+  return sql`WITH ${completeParts({ given: givenOne(completion), agent, now, ...options })} ${completed}`;
 }
+
+const givenOne = ({ taskId, leaseToken, result }: Item): Sql =>
+  sql`(SELECT ${taskId}::text AS id, ${leaseToken}::bigint AS token, ${json(result)} AS result)`;
 
 /** In the order of their identifiers, so that two batches cannot wait for one another. */
 function givenMany(items: readonly Item[]): Sql {
+  const [only] = items;
+  if (only !== undefined && items.length === 1) return givenOne(only);
   const rows = items
     .map(({ taskId, leaseToken, result }) => ({ id: taskId, token: leaseToken, result }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   // A bound as text of ours: a plan for a few rows looks each up, one for an unknown number may read the table.
   return sql`(SELECT * FROM jsonb_to_recordset(${json(rows)}) AS rows (id text, token bigint, result jsonb)
-    LIMIT ${raw(rows.length === 1 ? '1' : '500')})`;
+    LIMIT 500)`;
 }
 
 const completed = sql`SELECT id, run_id AS "runId", status, dependents FROM done`;
@@ -196,7 +205,7 @@ function completeParts(parts: {
     ), ended AS (
       UPDATE runs SET status = 'succeeded', outcome = 'attested by its agent', worker_id = NULL, ended_at = now(),
         version = version + 1
-      FROM due WHERE runs.id = due.run_id RETURNING runs.id AS run_id
+      FROM due WHERE runs.id = due.run_id RETURNING runs.id AS run_id, runs.slot
     ), done AS (
       UPDATE tasks SET status = CASE WHEN due.review_required THEN 'in_review' ELSE 'completed' END,
         waiting = CASE WHEN due.review_required THEN ${json(waiting)} || jsonb_build_object('ref', due.run_id) END,
