@@ -57,7 +57,7 @@ export const completeManyBody = z.strictObject({
     .array(completeBody.omit({ artifacts: true }).extend({ id: z.string().max(100) }))
     .min(1)
     .max(500),
-  /** What is claimed under the same commit, into the places that became free: half of what a worker's turn costs. */
+  /** The next, in the same call and under the same commit; the places of what is handed in are free for it. */
   claim: claimNextBody.omit({ agent: true }).optional(),
 });
 export const completedMany = z.object({

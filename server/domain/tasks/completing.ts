@@ -66,8 +66,8 @@ export async function completeTasks(
 }
 
 /**
- * Completes many, as `completeTasks` does, and claims the next under the same commit: of what a worker's turn costs,
- * half. The places of what is completed are free for what is claimed.
+ * Completes many, as `completeTasks` does, and claims the next under the same commit. The places of what is completed
+ * are free for what is claimed; who asks for no more than it hands in gets no others.
  */
 export async function completeAndClaim(
   database: Database,
