@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open as openFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connectionStringOf } from '../server/database/connection.ts';
 import { atMost, type Goal, report, rounded } from './measure/report.ts';
 import { startServer } from './measure/server-process.ts';
@@ -42,8 +42,19 @@ if (only === undefined) {
 
 async function askAll(): Promise<Answered[]> {
   await using server = await open();
+  await readThrough(dirname(store.connection.host));
   // Awaited here: the server ends with this function.
   return await askQuestions(store.connection, server, repeats, only);
+}
+
+/** Reads every file once: what is asked for is then the plans' doing, and not that of pages the system had let go. */
+async function readThrough(folder: string): Promise<void> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const buffer = Buffer.alloc(4 * 1024 * 1024);
+  for (const file of files.filter((entry) => entry.isFile())) {
+    await using handle = await openFile(join(file.parentPath, file.name));
+    while ((await handle.read(buffer)).bytesRead > 0);
+  }
 }
 
 async function measureIdle(): Promise<Goal[]> {
