@@ -23,6 +23,7 @@ beforeAll(async () => {
           '', (${projects}::text[])[n * 104729 % 4 + 1]
         FROM generate_series(1, ${count}) AS n`,
   );
+  await home.database.many(sql`UPDATE event_times SET disorder = '8 minutes'`);
   all = await readEvents(home.database, { after: 0, limit: count });
 });
 afterAll(() => home[Symbol.asyncDispose]());

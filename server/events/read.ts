@@ -4,6 +4,7 @@ import { plannedLimit } from '../database/planned-limit.ts';
 import { empty, join, raw, type Sql, sql } from '../database/sql.ts';
 import type { ChainedEvent } from './chain.ts';
 import { type EventFilter, entityConditions, wantedProjects } from './filter.ts';
+import { disorder } from './times.ts';
 
 export interface EventRow extends ChainedEvent {
   hash: string;
@@ -19,8 +20,6 @@ export type EventQuery = EventFilter & {
 
 /** More types or projects at once than these are filtered out of the whole log. */
 const mostMerged = 60;
-/** Times follow the numbers but for the length of a transaction and a clock that was set. */
-const disorder = sql`interval '10 minutes'`;
 /** A time is looked for in steps of at least so many events: they are read in any case, for the disorder. */
 const leastStep = raw('64');
 /** So many of a merge's events may lie in the disorder before a time without a second read. */

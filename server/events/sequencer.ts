@@ -1,11 +1,12 @@
 import type { ChainPlace } from '../../contract/audit.ts';
 import type { EventType } from '../../contract/events.ts';
 import type { Database, Queryable, Session } from '../database/database.ts';
-import { raw, type Sql, sql } from '../database/sql.ts';
+import { empty, raw, type Sql, sql } from '../database/sql.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Signal } from '../signal.ts';
 import { type ChainedEvent, chainHash } from './chain.ts';
+import { type EventTimes, keepTimes, readTimes, timesAfter } from './times.ts';
 import { readChainHead } from './verify.ts';
 
 const sequencerLock = 4_700_001;
@@ -37,6 +38,8 @@ const wakingTypes: ReadonlySet<EventType> = new Set([
 interface OutboxRow extends Omit<ChainedEvent, 'sequence'> {
   position: number;
 }
+
+type Head = ChainPlace & EventTimes;
 
 /**
  * Numbers the committed events. The protocol:
@@ -89,7 +92,7 @@ export class Sequencer implements AsyncDisposable {
 
   async #lead(session: Session): Promise<void> {
     await limitSilence(session);
-    let head = await readChainHead(session);
+    let head = { ...(await readChainHead(session)), ...(await readTimes(session)) };
     while (!this.#stop.signal.aborted && !session.lost.aborted) {
       const began = performance.now();
       const next = await numberBatch(session, head);
@@ -132,7 +135,7 @@ async function limitSilence(session: Session): Promise<void> {
   );
 }
 
-async function numberBatch(session: Session, head: ChainPlace): Promise<ChainPlace> {
+async function numberBatch(session: Session, head: Head): Promise<Head> {
   const rows = await session.many<OutboxRow>(
     sql`SELECT position, id, type, entity_type, entity_id,
           coalesce(task_id, CASE entity_type WHEN 'task' THEN entity_id END) AS task_id,
@@ -152,6 +155,8 @@ async function numberBatch(session: Session, head: ChainPlace): Promise<ChainPla
     hash = chainHash(hash, { ...row, sequence });
     return hash;
   });
+  const times = timesAfter(head, rows);
+  const grown = times.disorderMs > head.disorderMs;
   const wakes = rows.some((row) => wakingTypes.has(row.type as EventType));
   const column = (name: 'task_id' | 'run_id' | 'project_id') => rows.map((row) => row[name]);
   // What stands in the outbox is moved by PostgreSQL; only what was found out about it goes there and back.
@@ -167,11 +172,12 @@ async function numberBatch(session: Session, head: ChainPlace): Promise<ChainPla
             outbox.entity_id, numbered.task_id, numbered.run_id, outbox.actor, outbox.data,
             date_trunc('milliseconds', outbox.time), numbered.hash, numbered.project_id
         ), logged AS (INSERT INTO events SELECT * FROM moved RETURNING sequence)
+        ${grown ? sql`, disordered AS (${keepTimes(times)})` : empty}
         SELECT count(*) AS moved, pg_notify('events', ${String(sequence)}::text),
           CASE WHEN ${wakes}::boolean THEN pg_notify('wake', '') END FROM logged`,
   );
   if (logged?.moved !== rows.length) throw new Error('somebody else numbers events at the same time');
-  return { sequence, hash };
+  return { sequence, hash, ...times };
 }
 
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value));
