@@ -1,4 +1,4 @@
-import type { CommandResult, Sandbox } from '../computers/sandbox.ts';
+import { type CommandResult, type Sandbox, withRun } from '../computers/sandbox.ts';
 import type { Database } from '../database/database.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { Logger } from '../log.ts';
@@ -51,13 +51,7 @@ export class Metrics implements AsyncDisposable {
         throw error;
       }
     };
-    const { endOlder, diagnose } = sandbox;
-    return {
-      kind: sandbox.kind,
-      run,
-      ...(endOlder && { endOlder: endOlder.bind(sandbox) }),
-      ...(diagnose && { diagnose: diagnose.bind(sandbox) }),
-    };
+    return withRun(sandbox, run);
   }
 
   /** All of it as text. Answers without the database too, and says then that it is away. */

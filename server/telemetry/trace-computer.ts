@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { CommandResult, Sandbox } from '../computers/sandbox.ts';
+import { type CommandResult, type Sandbox, withRun } from '../computers/sandbox.ts';
 import type { CheckResult, CleanRoom } from '../computers/workspaces/clean-room.ts';
 import type { PreparedSetups, PrepareRequest } from '../computers/workspaces/prepared-setup.ts';
 import { currentTrace } from '../trace-context.ts';
@@ -35,13 +35,7 @@ export function traceSandbox(tracing: Tracing, sandbox: Sandbox, capture: Captur
       return result;
     });
   };
-  const { endOlder, diagnose } = sandbox;
-  return {
-    kind: sandbox.kind,
-    run,
-    ...(endOlder && { endOlder: endOlder.bind(sandbox) }),
-    ...(diagnose && { diagnose: diagnose.bind(sandbox) }),
-  };
+  return withRun(sandbox, run);
 }
 
 function failureOf({ exitCode, signal, timedOut, outOfMemory }: CommandResult): string | null {
