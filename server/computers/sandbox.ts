@@ -122,14 +122,3 @@ export interface Sandbox {
   /** For `doctor`, where what it is made of is not on this machine alone. */
   diagnose?(): Promise<Finding>;
 }
-
-/** The same sandbox, its commands run in another way: counted, or with a span around each. */
-export function withRun(sandbox: Sandbox, run: Sandbox['run']): Sandbox {
-  const { kind, endOlder, diagnose } = sandbox;
-  return {
-    kind,
-    run,
-    ...(endOlder && { endOlder: endOlder.bind(sandbox) }),
-    ...(diagnose && { diagnose: diagnose.bind(sandbox) }),
-  };
-}

@@ -1,8 +1,9 @@
-import { type CommandResult, type Sandbox, withRun } from '../computers/sandbox.ts';
+import type { CommandResult, Sandbox } from '../computers/sandbox.ts';
 import type { Database } from '../database/database.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Registered } from './registered.ts';
+import { withRun } from './with-run.ts';
 
 export interface MetricsOptions {
   database: Database;

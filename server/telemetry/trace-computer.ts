@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
-import { type CommandResult, type Sandbox, withRun } from '../computers/sandbox.ts';
+import type { CommandResult, Sandbox } from '../computers/sandbox.ts';
 import type { CheckResult, CleanRoom } from '../computers/workspaces/clean-room.ts';
 import type { PreparedSetups, PrepareRequest } from '../computers/workspaces/prepared-setup.ts';
 import { currentTrace } from '../trace-context.ts';
 import { type Capture, within } from './spans.ts';
 import type { SpanAttributes, Tracing } from './tracing.ts';
+import { withRun } from './with-run.ts';
 
 /*
  * Spans of what runs in sandboxes, by OpenTelemetry's conventions for programs that are called and for the tasks of a
